@@ -1,0 +1,59 @@
+# Every command anyone types. `make help` lists them.
+PYTHON ?= python3
+PORT ?= 8000
+STAGE ?= dev
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# The stamp is newer than the lock exactly when the environment holds what the lock names.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Tradepost needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: .venv/installed ## Install everything into .venv
+
+.PHONY: run
+run: .venv/installed ## Start the shop on http://localhost:8000 (PORT=8123 for another port)
+	@$(BIN)/tradepost dev --port $(PORT)
+
+.PHONY: test
+test: .venv/installed ## Run all tests
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: .venv/installed ## Format, lint, types, import rules and all tests: what CI runs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+.PHONY: format
+format: .venv/installed ## Put the code in the house's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: schemas
+schemas: .venv/installed ## Write events/schemas/ anew from the contracts
+	@$(BIN)/tradepost schemas
+
+.PHONY: package
+package: .venv/installed ## Build templates and zips for STAGE=dev into build/, without credentials
+	@$(BIN)/tradepost package --stage $(STAGE)
+
+.PHONY: lock
+lock: .venv/installed ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --all-extras pyproject.toml -o requirements.lock

@@ -1,0 +1,1 @@
+"""Money, ids, time and the kinds of refusal. Standard library only."""

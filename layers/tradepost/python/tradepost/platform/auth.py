@@ -1,0 +1,153 @@
+"""Who is calling: access tokens verified, and what each role may reach.
+
+An access token is a JWT signed with ES256 by a KMS key that never leaves KMS. The verifier
+needs the public half only, so an endpoint that can check a token cannot make one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import jwt
+from chalice import AuthResponse, Blueprint
+from chalice.app import AuthRequest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from tradepost.kernel.clock import epoch_seconds, utc_now
+from tradepost.kernel.errors import UnauthenticatedError
+from tradepost.platform import aws
+
+ALGORITHM = "ES256"
+AUDIENCE = "tradepost-api"
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068, section 2.1: the `typ` of an access token
+TOKEN_BYTES_MAX = 4_096
+
+_CLAIMS_REQUIRED = ["aud", "exp", "iat", "iss", "jti", "role", "sub"]
+
+# A signer whose clock runs this far ahead of ours is still believed.
+_LEEWAY_SECONDS = 5
+
+# API Gateway keeps an authorizer's answer per token. It must not outlive a short token much.
+_AUTHORIZER_TTL_SECONDS = 60
+
+
+class Role(StrEnum):
+    """What a caller is to the shop. A role reaches exactly the routes that name it."""
+
+    GUEST = "guest"
+    CUSTOMER = "customer"
+    SUPPORT = "support"
+    WAREHOUSE = "warehouse"
+    ADMIN = "admin"
+
+
+BUYERS = frozenset({Role.GUEST, Role.CUSTOMER})
+STAFF = frozenset({Role.SUPPORT, Role.WAREHOUSE, Role.ADMIN})
+EVERYONE_KNOWN = BUYERS | STAFF
+PUBLIC: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The verified subject of a request: `usr_…` for an account, `gst_…` for a guest."""
+
+    principal_id: str
+    role: Role
+
+    @property
+    def is_staff(self) -> bool:
+        return self.role in STAFF
+
+
+def issuer() -> str:
+    """Name this installation in its tokens, so that one stage's token is void in another."""
+    return f"tradepost/{os.environ['STAGE']}"
+
+
+@functools.cache
+def public_keys() -> dict[str, EllipticCurvePublicKey]:
+    """Fetch the keys that may have signed a token, by key id, once per process.
+
+    During a rotation `SIGNING_KEY_PREVIOUS_ID` names the key that signed the older tokens.
+    """
+    keys: dict[str, EllipticCurvePublicKey] = {}
+    for variable in ("SIGNING_KEY_ID", "SIGNING_KEY_PREVIOUS_ID"):
+        key_id = os.environ.get(variable)
+        if key_id:
+            public_key = load_der_public_key(aws.kms().get_public_key(KeyId=key_id)["PublicKey"])
+            assert isinstance(public_key, EllipticCurvePublicKey)
+            keys[key_id] = public_key
+    return keys
+
+
+def verify_access_token(token: str) -> Caller:
+    """Tell who an access token speaks for.
+
+    Raises
+    ------
+    jwt.InvalidTokenError
+        Forged, expired, of another issuer, audience or type, or not a token at all.
+    """
+    if len(token) > TOKEN_BYTES_MAX:
+        raise jwt.InvalidTokenError("too long")
+    header = jwt.get_unverified_header(token)
+    key = public_keys().get(header.get("kid", ""))
+    if key is None or header.get("typ") != ACCESS_TOKEN_TYPE:
+        raise jwt.InvalidTokenError("not an access token of ours")
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=AUDIENCE,
+        issuer=issuer(),
+        # PyJWT would read the machine's clock; expiry is checked below against ours.
+        options={
+            "require": _CLAIMS_REQUIRED,
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+        },
+    )
+    _require_current(claims)
+    try:
+        return Caller(principal_id=claims["sub"], role=Role(claims["role"]))
+    except ValueError as error:
+        raise jwt.InvalidTokenError("unknown role") from error
+
+
+def _require_current(claims: dict[str, Any]) -> None:
+    now = epoch_seconds(utc_now())
+    moments = [claims["exp"], claims["iat"], claims.get("nbf", 0)]
+    if not all(type(moment) is int for moment in moments):
+        raise jwt.InvalidTokenError("not a moment")
+    if claims["exp"] <= now:
+        raise jwt.ExpiredSignatureError("expired")
+    if max(claims["iat"], claims.get("nbf", 0)) > now + _LEEWAY_SECONDS:
+        raise jwt.ImmatureSignatureError("from the future")
+
+
+authorizers = Blueprint(__name__)
+
+
+@authorizers.authorizer(name="access_token", ttl_seconds=_AUTHORIZER_TTL_SECONDS)  # type: ignore[untyped-decorator]
+def access_token(request: AuthRequest) -> AuthResponse:
+    """Let a valid access token in, to every route: each route's own policy names the roles.
+
+    The answer is cached per token across routes, so it must not depend on the route asked.
+    """
+    scheme, _, token = request.token.partition(" ")
+    try:
+        if scheme.lower() != "bearer":
+            raise jwt.InvalidTokenError("not a bearer token")
+        caller = verify_access_token(token.strip())
+    except jwt.InvalidTokenError as error:
+        # API Gateway answers 401 to exactly this message, and 500 to any other.
+        raise UnauthenticatedError("Unauthorized") from error
+    return AuthResponse(
+        routes=["*"], principal_id=caller.principal_id, context={"role": caller.role.value}
+    )

@@ -1,0 +1,94 @@
+"""The one place AWS clients come from.
+
+One client per service and process, made when first asked for. Everything that talks to AWS
+takes its client from here, so that a simulation can stand behind `set_client_factory`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+ClientFactory = Callable[[str], Any]
+
+# One layer retries (reliability rule R22): the SDK, three attempts in all, and with time-outs
+# that let all three fit into the ten seconds a function has.
+_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    # Requests are literal dictionaries, which the tests send with validation on.
+    parameter_validation=False,
+    max_pool_connections=50,
+)
+
+
+def _boto3_client(service: str) -> Any:
+    return boto3.client(cast(Any, service), config=_CONFIG)
+
+
+_factory: ClientFactory = _boto3_client
+
+
+def set_client_factory(factory: ClientFactory | None) -> None:
+    """Put another maker of clients behind this module; None restores boto3."""
+    global _factory
+    _factory = factory or _boto3_client
+    forget_clients()
+
+
+def forget_clients() -> None:
+    """Drop the clients and secrets made so far, as a test does that changes the world."""
+    _client.cache_clear()
+    secret.cache_clear()
+
+
+@functools.cache
+def _client(service: str) -> Any:
+    return _factory(service)
+
+
+def dynamodb() -> DynamoDBClient:
+    return cast("DynamoDBClient", _client("dynamodb"))
+
+
+def sns() -> SNSClient:
+    return cast("SNSClient", _client("sns"))
+
+
+def ses() -> SESV2Client:
+    return cast("SESV2Client", _client("sesv2"))
+
+
+def kms() -> KMSClient:
+    return cast("KMSClient", _client("kms"))
+
+
+def functions() -> LambdaClient:
+    return cast("LambdaClient", _client("lambda"))
+
+
+def step_functions() -> SFNClient:
+    return cast("SFNClient", _client("stepfunctions"))
+
+
+@functools.cache
+def secret(secret_id: str) -> dict[str, str]:
+    """Read a JSON secret from Secrets Manager, once per process."""
+    client = cast("SecretsManagerClient", _client("secretsmanager"))
+    stored: dict[str, str] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    return stored

@@ -1,0 +1,419 @@
+"""A context's Chalice app: typed routes, saga steps and consumers declared on it.
+
+A view names what it needs and the border provides it, by the parameter's type:
+
+* `body: Model`, `query: Model`: parsed and checked by pydantic; unknown fields are refused
+* `caller: Caller`: the verified subject; absent on public routes
+* `idempotency_key: IdempotencyKey`, `if_match: IfMatch`, `raw: RawRequest`
+* anything else is a path parameter and a string
+
+It returns a model, a `Reply` where headers or the status vary, or None for 204. It raises
+refusals; `tradepost.platform.http` says how they look outside.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NewType, get_type_hints
+
+from chalice import Chalice, CORSConfig, Response
+from chalice.app import Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tradepost.kernel.errors import DomainError, ForbiddenError, InvalidError, UnavailableError
+from tradepost.platform.auth import PUBLIC, Caller, Role, access_token, authorizers
+from tradepost.platform.http import (
+    PROBLEM_CONTENT_TYPE,
+    SECURITY_HEADERS,
+    problem,
+    status_of,
+)
+from tradepost.platform.logger import log_keys, logger
+
+IdempotencyKey = NewType("IdempotencyKey", str)
+IfMatch = NewType("IfMatch", int)
+
+# Stripe takes keys of up to 255 characters; so do we, and no control characters.
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PATH_PARAMETER_LENGTH_MAX = 256
+_ENTITY_TAG = re.compile(r'(?:W/)?"(\d{1,15})"')
+_ERRORS_TOLD_MAX = 20
+
+BODY_BYTES_MAX = 64 * 1024
+
+_CORS = CORSConfig(
+    # No cookie is ever read, so a foreign page can do nothing here that curl could not.
+    allow_origin="*",
+    allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+    expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
+    max_age=600,
+)
+
+
+class RequestModel(BaseModel):
+    """A body or a query from outside: exact types, and nothing we did not ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class View(BaseModel):
+    """An answer's body: closed, so that nothing leaves which its schema does not name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MalformedJSONError(InvalidError):
+    code = "malformed_json"
+
+
+class InvalidBodyError(InvalidError):
+    """`errors` lists up to twenty places, each a JSON pointer and what is wrong there."""
+
+    def __init__(self, what: str, errors: list[dict[str, str]]) -> None:
+        super().__init__(f"the {what} does not fit its schema")
+        self.errors = errors
+
+
+class InvalidHeaderError(InvalidError):
+    code = "invalid_header"
+
+    def __init__(self, header: str, rule: str) -> None:
+        super().__init__(f"{header}: {rule}")
+        self.header = header
+
+
+class IdempotencyKeyMissingError(InvalidError):
+    code = "idempotency_key_missing"
+
+    def __init__(self) -> None:
+        super().__init__("send an Idempotency-Key header; repeat a request with the same key")
+
+
+class BodyTooLargeError(InvalidError):
+    code = "body_too_large"
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"the body is larger than {bytes_max} bytes")
+        self.bytes_max = bytes_max
+
+
+class RoleError(ForbiddenError):
+    code = "role_forbidden"
+
+    def __init__(self) -> None:
+        super().__init__("your role does not reach this route")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer whose status or headers are not the route's usual ones."""
+
+    body: BaseModel | bytes | str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """The request as it came in, for those who verify a signature over its bytes."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    source_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """What a route promises, read by the OpenAPI generator and by the tests of policy."""
+
+    method: str
+    path: str
+    roles: frozenset[Role]
+    status: int
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    answer: Any
+    refusals: tuple[type[DomainError], ...]
+    needs_idempotency_key: bool
+    takes_if_match: bool
+    repeatable: str | None
+    body_bytes_max: int
+    summary: str
+    description: str
+
+
+View_ = Callable[..., Any]
+
+
+class Service(Chalice):  # type: ignore[misc]
+    """One context's Chalice app. `Chalice(configure_logs=True)` would double every log line."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(app_name=name, configure_logs=False)
+        self.log = logger
+        self.api.cors = _CORS
+        self.register_blueprint(authorizers)
+        self.specs: list[RouteSpec] = []
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        request_id = event.get("requestContext", {}).get("requestId")
+        with log_keys(service=self.app_name, request_id=request_id):
+            answer: dict[str, Any] = super().__call__(event, context)
+            return _as_problem(answer, request_id or "")
+
+    def get(self, path: str, **promise: Any) -> Callable[[View_], View_]:
+        return self._typed_route("GET", path, **promise)
+
+    def post(self, path: str, **promise: Any) -> Callable[[View_], View_]:
+        return self._typed_route("POST", path, **promise)
+
+    def put(self, path: str, **promise: Any) -> Callable[[View_], View_]:
+        return self._typed_route("PUT", path, **promise)
+
+    def patch(self, path: str, **promise: Any) -> Callable[[View_], View_]:
+        return self._typed_route("PATCH", path, **promise)
+
+    def delete(self, path: str, **promise: Any) -> Callable[[View_], View_]:
+        return self._typed_route("DELETE", path, **promise)
+
+    def _typed_route(
+        self,
+        method: str,
+        path: str,
+        *,
+        roles: frozenset[Role] | set[Role],
+        status: int = 200,
+        refusals: tuple[type[DomainError], ...] = (),
+        repeatable: str | None = None,
+        body_bytes_max: int = BODY_BYTES_MAX,
+        content_types: tuple[str, ...] = ("application/json",),
+    ) -> Callable[[View_], View_]:
+        """Declare a route. There is no default for `roles`: a route without a policy cannot exist.
+
+        Parameters
+        ----------
+        roles
+            Who may call it; `PUBLIC` for anyone, with or without a token.
+        refusals
+            The errors the view may raise, for the API's description.
+        repeatable
+            For a POST without an Idempotency-Key: why repeating it does no harm.
+        """
+
+        def declare(view: View_) -> View_:
+            spec = _spec_of(
+                view, method, path, frozenset(roles), status, refusals, repeatable, body_bytes_max
+            )
+            if method == "POST" and not spec.needs_idempotency_key and repeatable is None:
+                raise TypeError(f"{path}: a POST takes an Idempotency-Key or says why it need not")
+            self.specs.append(spec)
+            self.route(
+                path,
+                methods=[method],
+                name=view.__name__,
+                authorizer=access_token if spec.roles != PUBLIC else None,
+                cors=True,
+                content_types=list(content_types),
+            )(self._border(view, spec))
+            return view
+
+        return declare
+
+    def _border(self, view: View_, spec: RouteSpec) -> View_:
+        """Wrap a view so that arguments are made from the request, and refusals into problems."""
+        providers = _providers(view, spec)
+
+        @functools.wraps(view)
+        def bordered(**path_parameters: str) -> Response:
+            request: Request = self.current_request
+            request_id: str = request.context.get("requestId", "")
+            try:
+                arguments: dict[str, Any] = {
+                    name: _path_parameter(value) for name, value in path_parameters.items()
+                }
+                if spec.roles != PUBLIC and _caller(request).role not in spec.roles:
+                    raise RoleError
+                for name, provide in providers.items():
+                    arguments[name] = provide(request)
+                return _answer(view(**arguments), spec, request_id)
+            except DomainError as refusal:
+                logger.info("request refused", code=refusal.code, route=spec.path)
+                return problem(
+                    status_of(refusal), refusal.code, str(refusal), request_id, **refusal.facts
+                )
+            except UnavailableError as error:
+                logger.warning("dependency unavailable", code=error.code, route=spec.path)
+                return problem(
+                    status_of(error), error.code, "try again in a moment", request_id
+                )
+            except Exception:  # noqa: BLE001 - the border: a fault must not show its insides
+                logger.exception("request failed", route=spec.path)
+                return problem(
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    "internal_error",
+                    "something went wrong on our side; quote the request id to support",
+                    request_id,
+                )
+
+        # functools.wraps would let Chalice see the view's own parameters through __wrapped__.
+        del bordered.__wrapped__  # type: ignore[attr-defined]
+        return bordered
+
+
+def _as_problem(answer: dict[str, Any], request_id: str) -> dict[str, Any]:
+    """Give the refusals that Chalice makes before a view is reached (405, 415) our shape."""
+    if answer["statusCode"] < HTTPStatus.BAD_REQUEST:
+        return answer
+    if answer["headers"].get("Content-Type") == PROBLEM_CONTENT_TYPE:
+        return answer
+    status = HTTPStatus(answer["statusCode"])
+    code = status.phrase.lower().replace(" ", "_")
+    told = problem(status, code, status.description, request_id).to_dict()
+    return {**told, "headers": {**answer["headers"], **told["headers"]}}
+
+
+def _spec_of(
+    view: View_,
+    method: str,
+    path: str,
+    roles: frozenset[Role],
+    status: int,
+    refusals: tuple[type[DomainError], ...],
+    repeatable: str | None,
+    body_bytes_max: int,
+) -> RouteSpec:
+    hints = get_type_hints(view)
+    documentation = inspect.getdoc(view) or ""
+    summary, _, description = documentation.partition("\n")
+    return RouteSpec(
+        method=method,
+        path=path,
+        roles=roles,
+        status=status,
+        body=hints.get("body"),
+        query=hints.get("query"),
+        answer=hints.get("return"),
+        refusals=refusals,
+        needs_idempotency_key=hints.get("idempotency_key") is IdempotencyKey,
+        takes_if_match="if_match" in hints,
+        repeatable=repeatable,
+        body_bytes_max=body_bytes_max,
+        summary=summary,
+        description=description.strip(),
+    )
+
+
+def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], Any]]:
+    """Map each parameter that is not in the path to the function that makes it."""
+    in_path = set(re.findall(r"{(\w+)}", spec.path))
+    known: dict[str, Callable[[Request], Any]] = {
+        "body": functools.partial(_body, spec.body, spec.body_bytes_max),
+        "query": functools.partial(_query, spec.query),
+        "caller": _caller,
+        "idempotency_key": _idempotency_key,
+        "if_match": _if_match,
+        "raw": functools.partial(_raw, spec.body_bytes_max),
+        "correlation_id": _correlation_id,
+    }
+    names = [name for name in inspect.signature(view).parameters if name not in in_path]
+    unknown = [name for name in names if name not in known]
+    if unknown or in_path - set(inspect.signature(view).parameters):
+        raise TypeError(f"{spec.path}: the view's parameters do not match: {unknown or in_path}")
+    if "caller" in names and spec.roles == PUBLIC:
+        raise TypeError(f"{spec.path}: a public route has no caller")
+    return {name: known[name] for name in names}
+
+
+def _path_parameter(value: str) -> str:
+    if not value or len(value) > _PATH_PARAMETER_LENGTH_MAX or not value.isprintable():
+        raise InvalidBodyError("path", [{"at": "", "problem": "not a usable identifier"}])
+    return value
+
+
+def _caller(request: Request) -> Caller:
+    context = request.context.get("authorizer", {})
+    return Caller(principal_id=context["principalId"], role=Role(context["role"]))
+
+
+def _correlation_id(request: Request) -> str:
+    request_id: str = request.context.get("requestId", "")
+    return request_id
+
+
+def _raw_body(request: Request, bytes_max: int) -> bytes:
+    body: bytes = request.raw_body
+    if len(body) > bytes_max:
+        raise BodyTooLargeError(bytes_max)
+    return body
+
+
+def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel:
+    try:
+        return model.model_validate_json(_raw_body(request, bytes_max) or b"{}", strict=True)
+    except ValidationError as error:
+        if any(mistake["type"] == "json_invalid" for mistake in error.errors(include_input=False)):
+            raise MalformedJSONError("the body is not JSON") from error
+        raise InvalidBodyError("body", _mistakes(error)) from error
+
+
+def _query(model: type[BaseModel], request: Request) -> BaseModel:
+    given = request.query_params
+    values = {name: given[name] for name in given} if given else {}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidBodyError("query", _mistakes(error)) from error
+
+
+def _mistakes(error: ValidationError) -> list[dict[str, str]]:
+    # The input itself stays out: it may hold a password.
+    mistakes = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        {"at": "/" + "/".join(str(step) for step in mistake["loc"]), "problem": mistake["msg"]}
+        for mistake in mistakes[:_ERRORS_TOLD_MAX]
+    ]
+
+
+def _idempotency_key(request: Request) -> IdempotencyKey:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        raise IdempotencyKeyMissingError
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidHeaderError("Idempotency-Key", "1 to 255 printable characters, no spaces")
+    return IdempotencyKey(key)
+
+
+def _if_match(request: Request) -> IfMatch | None:
+    tag = request.headers.get("if-match")
+    if tag is None or tag == "*":
+        return None
+    found = _ENTITY_TAG.fullmatch(tag.strip())
+    if found is None:
+        raise InvalidHeaderError("If-Match", 'the ETag you were given, such as "7"')
+    return IfMatch(int(found.group(1)))
+
+
+def _raw(bytes_max: int, request: Request) -> RawRequest:
+    return RawRequest(
+        body=_raw_body(request, bytes_max),
+        headers=request.headers,
+        source_ip=request.context.get("identity", {}).get("sourceIp", ""),
+    )
+
+
+def _answer(result: Any, spec: RouteSpec, request_id: str) -> Response:
+    reply = result if isinstance(result, Reply) else Reply(result)
+    headers = {**SECURITY_HEADERS, "X-Request-Id": request_id}
+    body: bytes | str = ""
+    if isinstance(reply.body, BaseModel):
+        headers["Content-Type"] = "application/json"
+        body = reply.body.model_dump_json()
+    elif reply.body is not None:
+        body = reply.body
+    status = reply.status or (spec.status if reply.body is not None else HTTPStatus.NO_CONTENT)
+    return Response(body, headers={**headers, **reply.headers}, status_code=int(status))
