@@ -65,9 +65,7 @@ def consume(
         process_partial_response(
             event=sqs_event,
             record_handler=react,
-            processor=BatchProcessor(
-                event_type=EventType.SQS, raise_on_entire_batch_failure=False
-            ),
+            processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
             context=context,
         )
     )

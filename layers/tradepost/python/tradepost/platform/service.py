@@ -248,9 +248,7 @@ class Service(Chalice):  # type: ignore[misc]
                 )
             except UnavailableError as error:
                 logger.warning("dependency unavailable", code=error.code, route=spec.path)
-                return problem(
-                    status_of(error), error.code, "try again in a moment", request_id
-                )
+                return problem(status_of(error), error.code, "try again in a moment", request_id)
             except Exception:  # noqa: BLE001 - the border: a fault must not show its insides
                 logger.exception("request failed", route=spec.path)
                 return problem(
