@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from tradepost.kernel.errors import UnavailableError
 
@@ -127,7 +127,7 @@ def unavailable(error: Exception) -> Exception:
         if error.response["Error"]["Code"] in _TRANSIENT:
             return UnavailableError(error.response["Error"]["Code"])
         return error
-    if isinstance(error, ConnectionError | ReadTimeoutError):
+    if isinstance(error, HTTPClientError):
         return UnavailableError(type(error).__name__)
     return error
 
