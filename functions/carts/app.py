@@ -67,14 +67,14 @@ def runner() -> StepFunctionsRunner:
 
 
 @app.get("/v1/cart", roles=BUYERS)
-def view_cart(caller: Caller) -> CartView:
+def view_cart(caller: Caller) -> Reply[CartView]:
     """Show your cart at today's prices."""
     cart, changed = use_cases.view_cart(caller.principal_id, carts=carts())
     return _tagged(cart, changed)
 
 
 @app.put("/v1/cart/lines/{sku}", roles=BUYERS, refusals=_CHANGE_REFUSALS)
-def set_line(sku: str, body: Quantity, caller: Caller, if_match: IfMatch | None) -> CartView:
+def set_line(sku: str, body: Quantity, caller: Caller, if_match: IfMatch | None) -> Reply[CartView]:
     """Set the quantity of one line; 0 removes it."""
     cart = use_cases.set_lines(
         caller.principal_id, {sku: body.quantity}, version=if_match, carts=carts()
@@ -83,7 +83,7 @@ def set_line(sku: str, body: Quantity, caller: Caller, if_match: IfMatch | None)
 
 
 @app.post("/v1/cart/lines", roles=BUYERS, refusals=(*_CHANGE_REFUSALS, IdempotencyMismatchError))
-def add_line(body: NewLine, caller: Caller, idempotency_key: IdempotencyKey) -> CartView:
+def add_line(body: NewLine, caller: Caller, idempotency_key: IdempotencyKey) -> Reply[CartView]:
     """Add units of a SKU to what is in the cart."""
     request = IdempotentRequest(
         principal_id=caller.principal_id,
@@ -98,14 +98,14 @@ def add_line(body: NewLine, caller: Caller, idempotency_key: IdempotencyKey) -> 
 
 
 @app.delete("/v1/cart/lines/{sku}", roles=BUYERS, refusals=_CHANGE_REFUSALS)
-def remove_line(sku: str, caller: Caller, if_match: IfMatch | None) -> CartView:
+def remove_line(sku: str, caller: Caller, if_match: IfMatch | None) -> Reply[CartView]:
     """Remove one line."""
     cart = use_cases.set_lines(caller.principal_id, {sku: 0}, version=if_match, carts=carts())
     return _tagged(cart)
 
 
 @app.put("/v1/cart", roles=BUYERS, refusals=_CHANGE_REFUSALS, body_bytes_max=CART_BYTES_MAX)
-def replace_lines(body: NewLines, caller: Caller, if_match: IfMatch | None) -> CartView:
+def replace_lines(body: NewLines, caller: Caller, if_match: IfMatch | None) -> Reply[CartView]:
     """Put exactly these lines in the cart."""
     cart = use_cases.replace_lines(
         caller.principal_id, body.quantities(), version=if_match, carts=carts()
@@ -114,7 +114,7 @@ def replace_lines(body: NewLines, caller: Caller, if_match: IfMatch | None) -> C
 
 
 @app.delete("/v1/cart", roles=BUYERS, refusals=_CHANGE_REFUSALS)
-def clear_cart(caller: Caller, if_match: IfMatch | None) -> CartView:
+def clear_cart(caller: Caller, if_match: IfMatch | None) -> Reply[CartView]:
     """Take everything out of the cart."""
     return _tagged(use_cases.clear_cart(caller.principal_id, version=if_match, carts=carts()))
 
@@ -125,7 +125,7 @@ def clear_cart(caller: Caller, if_match: IfMatch | None) -> CartView:
     refusals=(GuestTokenError, CartFrozenError, CartLimitError, CurrencyMixedError),
     repeatable="a guest's cart is taken over once",
 )
-def merge_carts(body: Merge, caller: Caller) -> CartView:
+def merge_carts(body: Merge, caller: Caller) -> Reply[CartView]:
     """Take over the cart you filled as a guest; its token shows that it was yours."""
     try:
         guest = verify_access_token(body.guest_token)
@@ -151,7 +151,7 @@ def merge_carts(body: Merge, caller: Caller) -> CartView:
 )
 def check_out(
     body: NewCheckout, caller: Caller, idempotency_key: IdempotencyKey, correlation_id: str
-) -> CheckoutView:
+) -> Reply[CheckoutView]:
     """Check out your cart. Follow `Location` to learn how it ends."""
     checkout = use_cases.check_out(
         use_cases.CheckoutRequest(
@@ -168,7 +168,7 @@ def check_out(
         runner=runner(),
         now=utc_now,
     )
-    return Reply(  # type: ignore[return-value]  # the view, with a header
+    return Reply(
         CheckoutView.of(checkout), headers={"Location": f"/v1/checkouts/{checkout.order_id}"}
     )
 
@@ -226,7 +226,5 @@ def _withdraw_product(message: str) -> None:
         use_cases.withdraw_offer(sku, product.version, carts=carts())
 
 
-def _tagged(cart: Cart, changed: list[str] | None = None) -> CartView:
-    return Reply(  # type: ignore[return-value]  # the view, with its version as ETag
-        CartView.of(cart, changed), headers={"ETag": f'"{cart.version}"'}
-    )
+def _tagged(cart: Cart, changed: list[str] | None = None) -> Reply[CartView]:
+    return Reply(CartView.of(cart, changed), headers={"ETag": f'"{cart.version}"'})

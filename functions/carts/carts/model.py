@@ -20,6 +20,10 @@ from tradepost.kernel.money import Money, total_of
 CART_LINES_MAX = 1_500
 QUANTITY_MAX = 100_000
 
+# A state of Step Functions takes 256 KiB, and the snapshot has company in it.
+CART_BYTES_MAX = 200 * 1024
+_LINE_BYTES = 90  # of a line's names and numbers in JSON, beside its SKU and title
+
 
 class CartStatus(StrEnum):
     OPEN = "OPEN"
@@ -198,6 +202,7 @@ class Cart:
             raise CartLimitError(f"at most {CART_LINES_MAX} lines")
         changed = replace(self, lines=tuple(lines.values()), version=self.version + 1)
         changed._require_one_currency()
+        changed._require_fit()
         return changed
 
     def emptied(self) -> Cart:
@@ -228,6 +233,13 @@ class Cart:
             raise CartFrozenError(self.order_id or "")
         if self.status is CartStatus.MERGED:
             raise CartMergedError
+
+    def _require_fit(self) -> None:
+        size = sum(
+            len(line.sku.encode()) + len(line.title.encode()) + _LINE_BYTES for line in self.lines
+        )
+        if size > CART_BYTES_MAX:
+            raise CartLimitError("the cart is too large for one order; split it")
 
     def _require_one_currency(self) -> None:
         for line in self.lines:

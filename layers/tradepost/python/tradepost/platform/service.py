@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NewType, cast, get_type_hints
+from typing import Any, Generic, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalice import Chalice, CORSConfig, Response
 from chalice.app import Request
@@ -118,11 +118,14 @@ class RoleError(ForbiddenError):
         super().__init__("your role does not reach this route")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+Body = TypeVar("Body", bound=BaseModel | bytes | str | None)
+
+
+@dataclass(frozen=True)
+class Reply(Generic[Body]):
     """An answer whose status or headers are not the route's usual ones."""
 
-    body: BaseModel | bytes | str | None
+    body: Body
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
 
@@ -324,6 +327,7 @@ def _spec_of(
     hints = get_type_hints(view)
     documentation = inspect.getdoc(view) or ""
     summary, _, description = documentation.partition("\n")
+    answer = hints.get("return")
     return RouteSpec(
         method=method,
         path=path,
@@ -331,7 +335,7 @@ def _spec_of(
         status=status,
         body=hints.get("body"),
         query=hints.get("query"),
-        answer=hints.get("return"),
+        answer=get_args(answer)[0] if get_origin(answer) is Reply else answer,
         refusals=refusals,
         needs_idempotency_key=hints.get("idempotency_key") is IdempotencyKey,
         takes_if_match="if_match" in hints,
