@@ -15,7 +15,6 @@ from typing import Any
 
 # moto first: it patches botocore as it is imported.
 import moto
-import boto3  # isort: skip
 import pytest
 import yaml
 from moto.core.botocore_stubber import BotocoreStubber
@@ -44,15 +43,16 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     _serialise_moto(monkeypatch)
     with moto.mock_aws():
-        boto3.client("dynamodb").create_table(**_table_properties())
-        key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
-        topic = boto3.client("sns").create_topic(Name="events")
+        aws.dynamodb().create_table(**_table_properties())
+        key = aws.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        topic = aws.sns().create_topic(Name="events")
         monkeypatch.setenv("SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
         monkeypatch.setenv("EVENTS_TOPIC_ARN", topic["TopicArn"])
-        _forget()
+        public_keys = auth.public_keys
+        public_keys.cache_clear()
         yield
+    public_keys.cache_clear()
     set_clock(None)
-    _forget()
 
 
 def _serialise_moto(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,11 +65,6 @@ def _serialise_moto(monkeypatch: pytest.MonkeyPatch) -> None:
             return unguarded(self, request)
 
     monkeypatch.setattr(BotocoreStubber, "process_request", guarded)
-
-
-def _forget() -> None:
-    aws.forget_clients()
-    auth.public_keys.cache_clear()
 
 
 @functools.cache

@@ -49,14 +49,16 @@ def test_a_refused_log_in_does_the_same_work_for_a_known_and_an_unknown_address(
         return matches(self, password_hash, password)
 
     monkeypatch.setattr(Argon2Passwords, "matches", counted)
-    aws.dynamodb().meta.events.register(
-        "before-call.dynamodb", lambda model, **_: work.update([model.name])
+    calls = aws.dynamodb().meta.events
+    calls.register(
+        "before-call.dynamodb", lambda model, **_: work.update([model.name]), unique_id="count"
     )
 
     api.log_in(password="not the right password")
     for_a_known_one = dict(work)
     work.clear()
     api.log_in(email="noah@example.com")
+    calls.unregister("before-call.dynamodb", unique_id="count")
 
     assert for_a_known_one == {"$argon2id$v=19$m=19456,t=2,p=1": 1, "GetItem": 2}
     assert dict(work) == for_a_known_one
