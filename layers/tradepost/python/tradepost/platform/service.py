@@ -121,7 +121,11 @@ class RoleError(ForbiddenError):
 Body = TypeVar("Body", bound=BaseModel | bytes | str | None)
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True)
+=======
+@dataclass(frozen=True, slots=True)
+>>>>>>> users
 class Reply(Generic[Body]):
     """An answer whose status or headers are not the route's usual ones."""
 
@@ -335,7 +339,11 @@ def _spec_of(
         status=status,
         body=hints.get("body"),
         query=hints.get("query"),
+<<<<<<< HEAD
         answer=get_args(answer)[0] if get_origin(answer) is Reply else answer,
+=======
+        answer=_answered(hints.get("return")),
+>>>>>>> users
         refusals=refusals,
         needs_idempotency_key=hints.get("idempotency_key") is IdempotencyKey,
         takes_if_match="if_match" in hints,
@@ -344,6 +352,11 @@ def _spec_of(
         summary=summary,
         description=description.strip(),
     )
+
+
+def _answered(returned: Any) -> Any:
+    """Name the body's type, which a view that sets headers returns inside a `Reply`."""
+    return get_args(returned)[0] if get_origin(returned) is Reply else returned
 
 
 def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], Any]]:
