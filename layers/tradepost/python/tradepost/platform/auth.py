@@ -134,7 +134,7 @@ def _require_current(claims: dict[str, Any]) -> None:
 authorizers = Blueprint(__name__)
 
 
-@authorizers.authorizer(name="access_token", ttl_seconds=_AUTHORIZER_TTL_SECONDS)  # type: ignore[untyped-decorator]
+@authorizers.authorizer(name="access_token", ttl_seconds=_AUTHORIZER_TTL_SECONDS)
 def access_token(request: AuthRequest) -> AuthResponse:
     """Let a valid access token in, to every route: each route's own policy names the roles.
 

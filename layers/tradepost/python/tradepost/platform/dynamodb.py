@@ -50,7 +50,7 @@ def to_value(value: Any) -> dict[str, Any]:
         case bool():
             return {"BOOL": value}
         case str():
-            return {"S": value}
+            return {"S": str(value)}
         case int():
             return {"N": str(value)}
         case bytes():

@@ -80,7 +80,7 @@ def problem(status: HTTPStatus, code: str, detail: str, request_id: str, **facts
         "code": code,
         "request_id": request_id,
     }
-    headers = {
+    headers: dict[str, str | list[str]] = {
         **SECURITY_HEADERS,
         "Content-Type": PROBLEM_CONTENT_TYPE,
         "X-Request-Id": request_id,

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NewType, get_type_hints
+from typing import Any, NewType, cast, get_type_hints
 
 from chalice import Chalice, CORSConfig, Response
 from chalice.app import Request
@@ -65,6 +65,15 @@ class View(BaseModel):
     """An answer's body: closed, so that nothing leaves which its schema does not name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepInput(BaseModel):
+    """What a saga step reads of the execution's state; each step adds its own fields."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    order_id: str
+    correlation_id: str
 
 
 class MalformedJSONError(InvalidError):
@@ -150,12 +159,12 @@ class RouteSpec:
 View_ = Callable[..., Any]
 
 
-class Service(Chalice):  # type: ignore[misc]
+class Service(Chalice):
     """One context's Chalice app. `Chalice(configure_logs=True)` would double every log line."""
 
     def __init__(self, name: str) -> None:
         super().__init__(app_name=name, configure_logs=False)
-        self.log = logger
+        self.log = logger  # type: ignore[assignment]  # it logs as the standard one does
         self.api.cors = _CORS
         self.register_blueprint(authorizers)
         self.specs: list[RouteSpec] = []
@@ -180,6 +189,33 @@ class Service(Chalice):  # type: ignore[misc]
 
     def delete(self, path: str, **promise: Any) -> Callable[[View_], View_]:
         return self._typed_route("DELETE", path, **promise)
+
+    def step(self, step: Callable[[Any], Mapping[str, Any] | None]) -> Any:
+        """Declare a saga step: a Lambda function that parses only what it reads.
+
+        The step's one parameter is a `StepInput`. What it raises reaches Step Functions under the
+        exception's class name, so an exception that the state machine names is a public name.
+        """
+        (parameter,) = inspect.signature(step).parameters
+        model: type[StepInput] = get_type_hints(step)[parameter]
+
+        @functools.wraps(step)
+        def run(event: dict[str, Any], _context: object) -> dict[str, Any]:
+            given = model.model_validate(event)
+            with log_keys(
+                service=self.app_name,
+                step=step.__name__,
+                order_id=given.order_id,
+                correlation_id=given.correlation_id,
+            ):
+                try:
+                    return dict(step(given) or {})
+                except DomainError as refusal:
+                    logger.info("step refused", code=refusal.code)
+                    raise
+
+        del run.__wrapped__
+        return self.lambda_function(name=step.__name__)(run)
 
     def _typed_route(
         self,
@@ -230,7 +266,7 @@ class Service(Chalice):  # type: ignore[misc]
 
         @functools.wraps(view)
         def bordered(**path_parameters: str) -> Response:
-            request: Request = self.current_request
+            request = cast(Request, self.current_request)
             request_id: str = request.context.get("requestId", "")
             try:
                 arguments: dict[str, Any] = {
@@ -259,7 +295,7 @@ class Service(Chalice):  # type: ignore[misc]
                 )
 
         # functools.wraps would let Chalice see the view's own parameters through __wrapped__.
-        del bordered.__wrapped__  # type: ignore[attr-defined]
+        del bordered.__wrapped__
         return bordered
 
 
@@ -310,8 +346,8 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
     """Map each parameter that is not in the path to the function that makes it."""
     in_path = set(re.findall(r"{(\w+)}", spec.path))
     known: dict[str, Callable[[Request], Any]] = {
-        "body": functools.partial(_body, spec.body, spec.body_bytes_max),
-        "query": functools.partial(_query, spec.query),
+        "body": functools.partial(_body, spec.body or BaseModel, spec.body_bytes_max),
+        "query": functools.partial(_query, spec.query or BaseModel),
         "caller": _caller,
         "idempotency_key": _idempotency_key,
         "if_match": _if_match,
@@ -344,7 +380,7 @@ def _correlation_id(request: Request) -> str:
 
 
 def _raw_body(request: Request, bytes_max: int) -> bytes:
-    body: bytes = request.raw_body
+    body = cast(bytes, request.raw_body)
     if len(body) > bytes_max:
         raise BodyTooLargeError(bytes_max)
     return body

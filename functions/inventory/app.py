@@ -1,0 +1,143 @@
+"""Inventory over HTTP and as steps of the checkout."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from inventory import use_cases
+from inventory.api import (
+    SKU,
+    Adjustment,
+    Availability,
+    Count,
+    CountBatch,
+    CountResult,
+    CountResults,
+    Level,
+    Receipt,
+)
+from inventory.dynamodb import DynamoDBStock
+from inventory.messages import OrderLines
+from inventory.model import NegativeStockError, StockLevel
+from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import NotFoundError, StaleError
+from tradepost.platform import aws
+from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
+from tradepost.platform.service import IdempotencyKey, Service, StepInput
+
+app = Service("inventory")
+
+_STOCKKEEPERS = {Role.WAREHOUSE, Role.ADMIN}
+
+
+@functools.cache
+def stock() -> DynamoDBStock:
+    return DynamoDBStock(aws.dynamodb(), os.environ["INVENTORY_TABLE"])
+
+
+@app.get("/v1/stock/{sku}", roles=PUBLIC)
+def availability(sku: str) -> Availability:
+    """Tell how many units may be sold now."""
+    level = stock().levels([sku]).get(sku, StockLevel(sku, 0, 0))
+    return Availability(sku=sku, available=level.available)
+
+
+@app.get("/v1/stock/{sku}/levels", roles=STAFF, refusals=(NotFoundError,))
+def stock_level(sku: str) -> Level:
+    """Show what is available, held and on hand."""
+    level = stock().levels([sku]).get(sku)
+    if level is None:
+        raise NotFoundError(f"{sku} was never stocked")
+    return Level.of(level)
+
+
+@app.post(
+    "/v1/stock/batch",
+    roles=_STOCKKEEPERS,
+    refusals=(StaleError,),
+    repeatable="the same count again changes nothing",
+)
+def count_many(body: CountBatch) -> CountResults:
+    """Set what is on hand for up to a hundred SKUs, as counted."""
+    counts = {line.sku: line.on_hand for line in body.lines}
+    outcome = use_cases.count_stock(counts, reason=body.reason, stock=stock())
+    return CountResults(
+        results=[
+            CountResult(sku=sku, outcome=done, available=level.available, held=level.held)
+            for sku, (done, level) in outcome.items()
+        ]
+    )
+
+
+@app.put("/v1/stock/{sku}/count", roles=_STOCKKEEPERS, refusals=(StaleError,))
+def count(sku: str, body: Count) -> Level:
+    """Set what is on hand, as counted. Held units stay held."""
+    outcome = use_cases.count_stock(
+        {_checked(sku): body.on_hand}, reason=body.reason, stock=stock()
+    )
+    return Level.of(outcome[sku][1])
+
+
+@app.post("/v1/stock/{sku}/receipts", roles=_STOCKKEEPERS, status=201)
+def receive(sku: str, body: Receipt, caller: Caller, idempotency_key: IdempotencyKey) -> Level:
+    """Take delivered units into stock."""
+    level = use_cases.adjust_stock(
+        _checked(sku),
+        body.quantity,
+        reason=body.reason,
+        reference=f"receipt:{caller.principal_id}:{idempotency_key}",
+        stock=stock(),
+    )
+    return Level.of(level)
+
+
+@app.post(
+    "/v1/stock/{sku}/adjustments",
+    roles=_STOCKKEEPERS,
+    status=201,
+    refusals=(NegativeStockError,),
+)
+def adjust(sku: str, body: Adjustment, caller: Caller, idempotency_key: IdempotencyKey) -> Level:
+    """Add found units or write off lost ones."""
+    level = use_cases.adjust_stock(
+        _checked(sku),
+        body.delta,
+        reason=body.reason,
+        reference=f"adjustment:{caller.principal_id}:{idempotency_key}",
+        stock=stock(),
+    )
+    return Level.of(level)
+
+
+@app.step
+def reserve_stock(order: OrderLines) -> dict[str, Any]:
+    """Hold every line of the order, or raise OutOfStockError."""
+    use_cases.reserve_stock(order.order_id, order.to_hold(), stock=stock(), now=utc_now)
+    return {"held_lines": len(order.lines)}
+
+
+@app.step
+def commit_stock(order: StepInput) -> None:
+    """Turn the order's hold into a sale."""
+    use_cases.commit_stock(order.order_id, stock=stock())
+
+
+@app.step
+def release_stock(order: StepInput) -> None:
+    """Give the order's units back, and bar it from holding any later."""
+    use_cases.release_stock(order.order_id, stock=stock())
+
+
+_SKU = TypeAdapter(SKU)
+
+
+def _checked(sku: str) -> str:
+    """Refuse to create stock under a name that no product can have."""
+    try:
+        return _SKU.validate_python(sku)
+    except ValidationError as error:
+        raise NotFoundError(f"{sku!r} cannot be a SKU") from error

@@ -1,0 +1,1 @@
+"""Inventory owns the stock: what may be promised, what is held for whom, and why it changed."""

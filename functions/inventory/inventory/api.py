@@ -1,0 +1,70 @@
+"""Inventory's bodies and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from inventory.model import QUANTITY_MAX, StockLevel
+from tradepost.platform.service import RequestModel, View
+
+SKU = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
+Reason = Annotated[str, Field(min_length=1, max_length=200)]
+Units = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
+
+_BATCH_LINES_MAX = 100
+
+
+class Receipt(RequestModel):
+    quantity: int = Field(ge=1, le=QUANTITY_MAX)
+    reason: Reason
+
+
+class Adjustment(RequestModel):
+    delta: int = Field(ge=-QUANTITY_MAX, le=QUANTITY_MAX)
+    reason: Reason
+
+
+class Count(RequestModel):
+    on_hand: Units
+    reason: Reason
+
+
+class CountLine(RequestModel):
+    sku: SKU
+    on_hand: Units
+
+
+class CountBatch(RequestModel):
+    lines: list[CountLine] = Field(min_length=1, max_length=_BATCH_LINES_MAX)
+    reason: Reason
+
+
+class Availability(View):
+    """What may be sold now. A SKU that was never stocked has none."""
+
+    sku: str
+    available: int
+
+
+class Level(View):
+    sku: str
+    available: int
+    held: int
+    on_hand: int
+
+    @classmethod
+    def of(cls, level: StockLevel) -> Level:
+        return cls(sku=level.sku, available=level.available, held=level.held, on_hand=level.on_hand)
+
+
+class CountResult(View):
+    sku: str
+    outcome: Literal["changed", "unchanged"]
+    available: int
+    held: int
+
+
+class CountResults(View):
+    results: list[CountResult]

@@ -1,0 +1,110 @@
+"""Stock levels and holds. Quantities are whole units of one SKU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradepost.kernel.errors import ConflictError, InvalidError
+
+# One warehouse until orders are sourced from several; the key has room for more.
+MAIN_WAREHOUSE = "main"
+
+QUANTITY_MAX = 10_000_000
+
+
+class HoldState(StrEnum):
+    HELD = "HELD"  # units are set aside
+    COMMITTED = "COMMITTED"  # units are sold
+    RELEASED = "RELEASED"  # units are back, or were never taken: no later hold may take them
+
+
+class OutOfStockError(ConflictError):
+    """Fewer units are available than asked for, or the SKU is unknown. Nothing is held."""
+
+    code = "out_of_stock"
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"{sku} is out of stock")
+        self.sku = sku
+
+
+class HoldReleasedError(ConflictError):
+    """The order's hold was given back already: this call was overtaken by its undo."""
+
+    code = "hold_released"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"the hold of {order_id} was released")
+        self.order_id = order_id
+
+
+class HoldLostError(ConflictError):
+    """There is no hold to commit: the units may be somebody else's by now."""
+
+    code = "hold_lost"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"{order_id} holds no stock")
+        self.order_id = order_id
+
+
+class NegativeStockError(ConflictError):
+    """The change would leave fewer units than none, or than orders hold."""
+
+    code = "negative_stock"
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"{sku} would fall below what is there or held")
+        self.sku = sku
+
+
+class EmptyHoldError(InvalidError):
+    code = "empty_hold"
+
+
+@dataclass(frozen=True, slots=True)
+class StockLevel:
+    """The units of one SKU in one warehouse. On hand is what stands on the shelf."""
+
+    sku: str
+    available: int
+    held: int
+
+    @property
+    def on_hand(self) -> int:
+        return self.available + self.held
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLine:
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChunk:
+    """One transaction's worth of an order's hold: chunk `number` of `total`, counted from 0."""
+
+    order_id: str
+    number: int
+    total: int
+    state: HoldState
+    lines: tuple[HoldLine, ...]
+
+
+def summed(lines: Iterable[HoldLine]) -> list[HoldLine]:
+    """Sum lines of one SKU and sort by SKU, so that two large orders meet in the same order.
+
+    Raises
+    ------
+    EmptyHoldError
+        There is nothing to hold.
+    """
+    quantities: dict[str, int] = {}
+    for line in lines:
+        quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
+    if not quantities:
+        raise EmptyHoldError("an order holds at least one unit")
+    return [HoldLine(sku, quantity) for sku, quantity in sorted(quantities.items())]

@@ -1,0 +1,129 @@
+"""What is done with stock: hold, commit, release; receive, adjust, count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from inventory.model import HoldChunk, HoldLine, HoldLostError, HoldState, StockLevel, summed
+from inventory.ports import StockRepository
+from tradepost.kernel.clock import Clock
+from tradepost.kernel.errors import StaleError
+
+# A DynamoDB transaction takes 100 items: each line's stock, the hold, its ledger entry, and the
+# check that the first chunk still stands.
+HOLD_CHUNK_LINES_MAX = 97
+
+# Longer than any checkout that waits for nobody; a hold outliving it is the sweeper's to free.
+_HOLD_LIFETIME = timedelta(minutes=30)
+
+_COUNT_ATTEMPTS_MAX = 3
+
+
+def reserve_stock(
+    order_id: str, lines: Sequence[HoldLine], *, stock: StockRepository, now: Clock
+) -> None:
+    """Hold all of an order's lines or none, once per order.
+
+    An order of more lines than a transaction takes is held chunk by chunk. A chunk that fails
+    leaves the earlier ones held: `release_stock` frees them, which the saga calls on any failure.
+    Safe to repeat and to run twice at once; chunks already held stay as they are.
+
+    Raises
+    ------
+    OutOfStockError
+        A SKU has too few units available.
+    HoldReleasedError
+        The order was released before: this call came too late.
+    """
+    chunks = _chunked(summed(lines))
+    for number, chunk in enumerate(chunks):
+        stock.hold_chunk(
+            HoldChunk(order_id, number, len(chunks), HoldState.HELD, tuple(chunk)),
+            held_until=now() + _HOLD_LIFETIME,
+        )
+
+
+def commit_stock(order_id: str, *, stock: StockRepository) -> None:
+    """Turn an order's hold into a sale, once. Safe to repeat.
+
+    Raises
+    ------
+    HoldLostError
+        The order does not hold all its lines, or some were released.
+    """
+    chunks = stock.chunks(order_id)
+    if not chunks or len(chunks) != chunks[0].total:
+        raise HoldLostError(order_id)
+    for chunk in chunks:
+        if chunk.state is not HoldState.COMMITTED:
+            stock.commit_chunk(chunk)
+
+
+def release_stock(order_id: str, *, stock: StockRepository) -> None:
+    """Give back whatever an order holds or has bought, and bar it from holding again.
+
+    Safe to repeat, to run before the hold and to run beside it. The first chunk goes first: from
+    then on no further chunk can be held, so those read afterwards are all there will ever be.
+    """
+    first = stock.bar_hold(order_id)
+    if first.total > 1:
+        for chunk in stock.chunks(order_id):
+            if chunk.state is not HoldState.RELEASED:
+                stock.release_chunk(chunk)
+
+
+def adjust_stock(
+    sku: str, delta: int, *, reason: str, reference: str, stock: StockRepository
+) -> StockLevel:
+    """Receive (positive) or write off (negative) units, once per `reference`.
+
+    Raises
+    ------
+    NegativeStockError
+        Fewer units are available than are to be written off.
+    """
+    return stock.adjust(sku, delta, reason=reason, reference=reference)
+
+
+def count_stock(
+    counts: Mapping[str, int], *, reason: str, stock: StockRepository
+) -> dict[str, tuple[str, StockLevel]]:
+    """Correct what is on hand to what was counted; held units stay held.
+
+    Returns per SKU `changed` or `unchanged` with the level after. The same count again changes
+    nothing. A count below what is held leaves `available` at zero: those orders were promised.
+
+    Raises
+    ------
+    StaleError
+        Sales kept changing a level while it was being corrected. Nothing of it was written;
+        count again.
+    """
+    outcome: dict[str, tuple[str, StockLevel]] = {}
+    remaining = dict(counts)
+    for _ in range(_COUNT_ATTEMPTS_MAX):
+        found = stock.levels(list(remaining))
+        corrections = []
+        for sku, on_hand in remaining.items():
+            level = found.get(sku, StockLevel(sku, 0, 0))
+            corrected = StockLevel(sku, max(0, on_hand - level.held), level.held)
+            if sku in found and corrected == level:
+                outcome[sku] = ("unchanged", level)
+            else:
+                corrections.append((level, corrected.available))
+                outcome[sku] = ("changed", corrected)
+        try:
+            stock.set_available(corrections, reason=reason)
+        except StaleError:
+            remaining = {level.sku: counts[level.sku] for level, _ in corrections}
+            continue
+        return outcome
+    raise StaleError("the stock kept changing while it was counted")
+
+
+def _chunked(lines: Sequence[HoldLine]) -> list[Sequence[HoldLine]]:
+    return [
+        lines[start : start + HOLD_CHUNK_LINES_MAX]
+        for start in range(0, len(lines), HOLD_CHUNK_LINES_MAX)
+    ]

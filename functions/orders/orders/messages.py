@@ -1,0 +1,112 @@
+"""What orders reads of the checkout's state and of other contexts' facts."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from orders.model import Order, OrderLine, OrderStatus, reason_of
+from tradepost.kernel.money import Money
+from tradepost.platform.consumer import Fact
+from tradepost.platform.service import StepInput
+
+
+class _Snapshot(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Line(_Snapshot):
+    sku: str
+    title: str
+    quantity: int
+    unit_price_minor: int
+
+
+class _Checkout(_Snapshot):
+    customer_id: str
+    email: str
+    shipping_address: dict[str, str]
+    payment_method: str
+    amount_minor: int
+    currency: str
+    weight_grams: int
+    placed_at: AwareDatetime
+    lines: list[_Line]
+
+
+class PlaceOrder(StepInput):
+    checkout: _Checkout
+
+    def order(self) -> Order:
+        placed_at: datetime = self.checkout.placed_at
+        return Order(
+            order_id=self.order_id,
+            customer_id=self.checkout.customer_id,
+            email=self.checkout.email,
+            shipping_address=self.checkout.shipping_address,
+            total=Money(self.checkout.amount_minor, self.checkout.currency),
+            line_count=len(self.checkout.lines),
+            status=OrderStatus.PENDING,
+            reason=None,
+            version=1,
+            correlation_id=self.correlation_id,
+            placed_at=placed_at,
+            updated_at=placed_at,
+        )
+
+    def lines(self) -> list[OrderLine]:
+        return [OrderLine(**line.model_dump()) for line in self.checkout.lines]
+
+    def onward(self, placed: Order) -> dict[str, Any]:
+        """Tell the steps to come what each needs, and no more."""
+        checkout = self.checkout
+        return {
+            "order_id": self.order_id,
+            "correlation_id": self.correlation_id,
+            "order": {"status": placed.status},
+            "lines": [{"sku": line.sku, "quantity": line.quantity} for line in checkout.lines],
+            "payment": {
+                "amount_minor": checkout.amount_minor,
+                "currency": checkout.currency,
+                "method": checkout.payment_method,
+            },
+            "parcel": {
+                "address": checkout.shipping_address,
+                "weight_grams": checkout.weight_grams,
+            },
+        }
+
+
+class _Refusal(BaseModel):
+    """A failed step as Step Functions' Catch reports it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    Error: str
+    Cause: str = ""
+
+    def error_name(self) -> str:
+        """Name the exception: a Lambda's own error stands in the cause where `Error` is generic."""
+        if self.Error.endswith("Error"):
+            return self.Error
+        try:
+            cause = json.loads(self.Cause)
+        except ValueError:
+            return self.Error
+        return str(cause.get("errorType", self.Error)) if isinstance(cause, dict) else self.Error
+
+
+class RefusedStep(StepInput):
+    refusal: _Refusal
+    capture_refused: bool = False
+
+    @property
+    def reason(self) -> str:
+        return reason_of(self.refusal.error_name())
+
+
+class ParcelNews(Fact):
+    order_id: str
