@@ -20,7 +20,7 @@ _KEY_LENGTH = 100
 _TITLE_WORD, _TITLE_BEGINNING, _OTHER_WORD, _OTHER_BEGINNING = 8, 5, 3, 1
 
 # A description explains: its short words are mostly grammar.
-_DESCRIPTION_WORD_LENGTH_MIN = 4
+_DESCRIPTION_WORD_LENGTH_MIN = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ product not on sale has a guard and nothing else.
 
 Access patterns, none of which reads more when the catalogue grows:
 
-    browse, by category or all     Query of one LISTING partition through the index `by_price`,
-                                   `by_title` or `by_newest` (each: pk and the attribute of its
+    browse, by category or all     Query of one LISTING partition through the index `by-price`,
+                                   `by-title` or `by-newest` (each: pk and the attribute of its
                                    name); other filters drop items of at most five reads, so a
                                    page may be shorter than asked for, or empty, and go on
     search by words                Query of one WORD partition for what begins with a word, at
@@ -35,7 +35,7 @@ complete. A beginning works from two letters on. A product is found by its first
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -45,7 +45,6 @@ from catalog.ports import Category, Page, Position, ProductQuery, Sort, Summary
 from catalog.words import words_of
 from tradepost.kernel.money import AMOUNT_MINOR_MAX
 from tradepost.platform.dynamodb import Item, from_item, get_all, to_item
-
 
 # What a search of one word reads at most: about 400 KB, or 50 read units.
 CANDIDATES_MAX = 1_000
@@ -166,7 +165,7 @@ class DynamoDBSearch(DynamoDBIndexing):
         return Page(tuple(_summary(item) for item in shown), position)
 
     def _listing_request(self, query: ProductQuery, listing: str) -> dict[str, Any]:
-        index, upwards = _ORDERS[query.sort]
+        key, upwards = _ORDERS[query.sort]
         conditions, filters = ["pk = :listing"], []
         names: dict[str, str] = {}
         values: dict[str, Any] = {":listing": listing}
@@ -177,7 +176,7 @@ class DynamoDBSearch(DynamoDBIndexing):
         if query.amount_min is not None or query.amount_max is not None:
             low = query.amount_min or 0
             high = AMOUNT_MINOR_MAX if query.amount_max is None else query.amount_max
-            if index == "by_price":
+            if key == "by_price":
                 conditions.append("#by_price BETWEEN :low AND :high")
                 names["#by_price"] = "by_price"
                 # Every key is longer than its bare amount, so `high` itself is below this.
@@ -188,7 +187,7 @@ class DynamoDBSearch(DynamoDBIndexing):
                 values |= {":low": low, ":high": high}
         request: dict[str, Any] = {
             "TableName": self._table,
-            "IndexName": index,
+            "IndexName": key.replace("_", "-"),
             "KeyConditionExpression": " AND ".join(conditions),
             "ExpressionAttributeValues": to_item(values),
             "ScanIndexForward": upwards,
