@@ -409,7 +409,7 @@ def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel
     except ValidationError as error:
         if any(mistake["type"] == "json_invalid" for mistake in error.errors(include_input=False)):
             raise MalformedJSONError("the body is not JSON") from error
-        raise InvalidBodyError("body", _mistakes(error)) from error
+        raise InvalidBodyError("body", mistakes(error)) from error
 
 
 def _query(model: type[BaseModel], request: Request) -> BaseModel:
@@ -418,10 +418,11 @@ def _query(model: type[BaseModel], request: Request) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidBodyError("query", _mistakes(error)) from error
+        raise InvalidBodyError("query", mistakes(error)) from error
 
 
-def _mistakes(error: ValidationError) -> list[dict[str, str]]:
+def mistakes(error: ValidationError) -> list[dict[str, str]]:
+    """List what pydantic found wrong as a refusal tells it."""
     # The input itself stays out: it may hold a password.
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     return [
