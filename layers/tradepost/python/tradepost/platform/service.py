@@ -121,11 +121,7 @@ class RoleError(ForbiddenError):
 Body = TypeVar("Body", bound=BaseModel | bytes | str | None)
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True)
-=======
 @dataclass(frozen=True, slots=True)
->>>>>>> users
 class Reply(Generic[Body]):
     """An answer whose status or headers are not the route's usual ones."""
 
@@ -331,7 +327,6 @@ def _spec_of(
     hints = get_type_hints(view)
     documentation = inspect.getdoc(view) or ""
     summary, _, description = documentation.partition("\n")
-    answer = hints.get("return")
     return RouteSpec(
         method=method,
         path=path,
@@ -339,11 +334,7 @@ def _spec_of(
         status=status,
         body=hints.get("body"),
         query=hints.get("query"),
-<<<<<<< HEAD
-        answer=get_args(answer)[0] if get_origin(answer) is Reply else answer,
-=======
         answer=_answered(hints.get("return")),
->>>>>>> users
         refusals=refusals,
         needs_idempotency_key=hints.get("idempotency_key") is IdempotencyKey,
         takes_if_match="if_match" in hints,
