@@ -13,7 +13,7 @@ CARD_OK = "pm_card_ok"
 
 # What a cart answers for a SKU whose product was published a moment ago: carts hears of products
 # by event, so the same request succeeds a little later.
-_NOT_YET_KNOWN = {"not_found", "unknown_sku", "sku_unknown", "sku_not_found", "not_on_sale"}
+_NOT_YET_KNOWN = {"unknown_sku"}
 
 _FIRST_PAUSE_SECONDS = 0.02
 _PAUSE_GROWTH = 1.5
@@ -75,6 +75,12 @@ def check_out(buyer: Session, purchase: Purchase) -> Outcome:
     }
     accepted = buyer.call("POST", "/v1/checkouts", body, key=purchase.key)
     return end_of_checkout(buyer, str(accepted["order_id"]))
+
+
+def await_on_sale(visitor: Session, sku: str) -> None:
+    """Wait until carts have heard of a SKU; the visitor's cart then holds one of it."""
+    body = {"lines": [{"sku": sku, "quantity": 1}]}
+    _with_patience(visitor, lambda: visitor.call("PUT", "/v1/cart", body))
 
 
 def end_of_checkout(buyer: Session, order_id: str) -> Outcome:

@@ -19,7 +19,16 @@ from typing import Any
 from rich.console import Console
 
 from infra.cli.books import Books, StockBook
-from infra.cli.buying import CheckoutStuckError, Outcome, Purchase, address, buy, money, seconds_now
+from infra.cli.buying import (
+    CheckoutStuckError,
+    Outcome,
+    Purchase,
+    address,
+    await_on_sale,
+    buy,
+    money,
+    seconds_now,
+)
 from infra.cli.replay.preparing import in_parallel
 from infra.cli.replay.reconciling import SOLD
 from infra.cli.replay.timing import percentile_ms
@@ -112,6 +121,7 @@ def hold(sale: Sale, shop: Shop, staff: Session, books: Books) -> Result:
         The sale could not be prepared.
     """
     _prepare(sale, staff)
+    await_on_sale(guest_session(shop), sale.sku)
     guests = [guest_session(shop) for _ in range(sale.buyers)]
     in_parallel(Session.log_in, guests, _PREPARING_THREADS, lambda: None)
     errors_before = shop.server_errors
