@@ -132,12 +132,10 @@ def hold(sale: Sale, shop: Shop, staff: Session, books: Books) -> Result:
 
 
 def _prepare(sale: Sale, staff: Session) -> None:
-    handle = sale.sku.lower()
     staff.call(
         "PUT",
-        f"/v1/products/{handle}",
+        f"/v1/products/{sale.sku.lower()}",
         {
-            "handle": handle,
             "title": f"Flash {sale.name}",
             "options": [],
             "variants": [

@@ -80,14 +80,18 @@ def report_of(replayed: Replayed) -> Report:
 def print_report(report: Report, console: Console) -> None:
     """Print the reconciliation for a person."""
     console.print(_revenue_table(report))
-    console.print(_table("Invoices and orders", _counts(report)))
-    console.print(_table("Rows skipped, with pounds", _skipped(report)))
-    for group, bridge in report["bridge"].items():
-        console.print(_table(f"From the file's total to its sales: {group}", bridge))
-    console.print(_table("Cancellations", _flat(report["cancellations"])))
-    console.print(_table("Not yet possible", report["not_yet_possible"]))
-    console.print(_table("Stock, units", report["stock"]))
-    console.print(_table("Timing", _flat(report["timing"])))
+    sections = {
+        "Invoices and orders": _counts(report),
+        "Rows skipped, with pounds": _skipped(report),
+        **{f"From positive rows to sales: {group}": b for group, b in report["bridge"].items()},
+        "Cancellations": _flat(report["cancellations"]),
+        "Not yet possible": report["not_yet_possible"],
+        "Stock, units": report["stock"],
+        "Timing": _flat(report["timing"]),
+    }
+    for title, rows in sections.items():
+        console.print(f"\n{title}", highlight=False)
+        console.print(_table(rows))
     for error in report["bad_rows"][:_DIFFERENCES_SHOWN_MAX]:
         console.print(f"line {error['line']}: {error['problem']}", markup=False)
     for text in (*report["problems"][:_DIFFERENCES_SHOWN_MAX], *report["differences"]):
@@ -205,8 +209,8 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _table(title: str, rows: Mapping[str, Any]) -> Table:
-    table = Table(title=title, show_header=False, title_justify="left")
+def _table(rows: Mapping[str, Any]) -> Table:
+    table = Table(show_header=False)
     for name, value in rows.items():
         table.add_row(str(name), str(value))
     return table
