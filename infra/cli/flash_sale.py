@@ -92,17 +92,25 @@ class Result:
         return not self.wrong
 
 
-def new_sale(buyers: int, units: int) -> Sale:
-    return Sale(f"sale-{secrets.token_hex(5)}", buyers, units)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where sales take place, and the books they are judged by."""
+
+    shop: Shop
+    staff: Session
+    books: Books
 
 
-def run_sales(
-    sales: Sequence[Sale], shop: Shop, staff: Session, books: Books, out: Console, *, as_json: bool
-) -> int:
+def sales_of(buyers: int, units: int, runs: int) -> list[Sale]:
+    """Plan sales whose products no shop has seen."""
+    return [Sale(f"sale-{secrets.token_hex(5)}", buyers, units) for _ in range(runs)]
+
+
+def run_sales(sales: Sequence[Sale], place: Place, out: Console, *, as_json: bool) -> int:
     """Hold the sales one after another and print each; the answer is the exit status."""
     results = []
     for sale in sales:
-        results.append(hold(sale, shop, staff, books))
+        results.append(hold(sale, place))
         if not as_json:
             _print(sale, results[-1], out)
     exact = all(result.is_exact for result in results)
@@ -112,7 +120,7 @@ def run_sales(
     return EXIT_EXACT if exact else EXIT_NOT_EXACT
 
 
-def hold(sale: Sale, shop: Shop, staff: Session, books: Books) -> Result:
+def hold(sale: Sale, place: Place) -> Result:
     """Hold one sale and judge it.
 
     Raises
@@ -120,7 +128,8 @@ def hold(sale: Sale, shop: Shop, staff: Session, books: Books) -> Result:
     ShopRefusedError, ShopUnreachableError
         The sale could not be prepared.
     """
-    _prepare(sale, staff)
+    shop = place.shop
+    _prepare(sale, place.staff)
     await_on_sale(guest_session(shop), sale.sku)
     guests = [guest_session(shop) for _ in range(sale.buyers)]
     in_parallel(Session.log_in, guests, _PREPARING_THREADS, lambda: None)
@@ -128,7 +137,7 @@ def hold(sale: Sale, shop: Shop, staff: Session, books: Books) -> Result:
     began = seconds_now()
     bought = _storm(sale, guests)
     seconds = seconds_now() - began
-    return _judge(sale, bought, books, shop.server_errors - errors_before, seconds)
+    return _judge(sale, bought, place.books, shop.server_errors - errors_before, seconds)
 
 
 def _prepare(sale: Sale, staff: Session) -> None:

@@ -17,6 +17,7 @@ _ATTEMPTS_MAX = 8
 _FIRST_PAUSE_SECONDS = 0.1
 _PAUSE_SECONDS_MAX = 5.0
 _TIMEOUT_SECONDS = 60.0
+_RETRY_AFTER_SECONDS_MAX = 60.0
 
 # The same call may succeed later. Every POST sent here has a key or is harmless to repeat.
 _WORTH_REPEATING = {429, 502, 503, 504}
@@ -88,6 +89,7 @@ class Shop:
             headers["Idempotency-Key"] = key
         wait = _FIRST_PAUSE_SECONDS
         for attempt in range(1, _ATTEMPTS_MAX + 1):
+            asked = 0.0
             try:
                 answer = self._client.request(method, path, json=body, headers=headers)
             except httpx.InvalidURL as error:
@@ -99,7 +101,8 @@ class Shop:
                 self._count(answer)
                 if answer.status_code not in _WORTH_REPEATING or attempt == _ATTEMPTS_MAX:
                     return _read(f"{method} {path}", answer)
-            self.pause(wait)
+                asked = _retry_after_seconds(answer)
+            self.pause(max(wait, asked))
             wait = min(wait * 2, _PAUSE_SECONDS_MAX)
         raise AssertionError("the last attempt returns or raises")
 
@@ -168,3 +171,9 @@ def _read(request: str, answer: httpx.Response) -> Json:
         str(document.get("code", "unknown")),
         str(document.get("detail", document.get("message", answer.reason_phrase))),
     )
+
+
+def _retry_after_seconds(answer: httpx.Response) -> float:
+    """Tell how long the shop asks to be left alone; a date, which it never sends, is no time."""
+    told = answer.headers.get("Retry-After", "")
+    return min(float(told), _RETRY_AFTER_SECONDS_MAX) if told.isdecimal() else 0.0

@@ -29,7 +29,6 @@ from typing import Annotated
 import typer
 
 from infra.cli.buying import Purchase, address, await_on_sale, buy, money, seconds_now
-from infra.cli.main import DEV_EMAIL, DEV_PASSWORD
 from infra.cli.replay.timing import percentile_ms
 from infra.cli.shop import (
     Json,
@@ -40,6 +39,7 @@ from infra.cli.shop import (
     guest_session,
     session_of,
 )
+from infra.cli.staff import Email, Password, staff_session
 
 _CURRENCY = "GBP"
 _PRICE_MINOR = 1999
@@ -69,16 +69,16 @@ def main(
     orders: Annotated[int, typer.Option(min=1)] = 200,
     guests: Annotated[bool, typer.Option(help="Buy as guests instead of with accounts.")] = False,
     pid: Annotated[int | None, typer.Option(help="The server's process, to read its CPU.")] = None,
-    email: Annotated[str, typer.Option(envvar="TRADEPOST_STAFF_EMAIL")] = DEV_EMAIL,
-    password: Annotated[str, typer.Option(envvar="TRADEPOST_STAFF_PASSWORD")] = DEV_PASSWORD,
+    email: Email = None,
+    password: Password = None,
 ) -> None:
     """Measure checkouts per second."""
     with _running_shop(url, pid) as (address_, server):
         shop = Shop(address_, connections=buyers)
         setup = Setup(shop, f"{os.getpid()}-{time.time_ns()}", buyers, orders, guests, server)
         try:
-            prepare(setup, session_of(shop, email, password))
-            print(json.dumps(measure(setup), indent=2))
+            prepare(setup, staff_session(shop, email, password))
+            typer.echo(json.dumps(measure(setup), indent=2))
         finally:
             shop.close()
 

@@ -31,6 +31,7 @@ from infra.cli.replay.reconciling import SOLD, Claims, Reconciliation, gather, r
 from infra.cli.replay.report import Replayed, print_report, report_of, write_list
 from infra.cli.replay.timing import timing_of
 from infra.cli.shop import Session, Shop, ShopRefusedError, ShopUnreachableError
+from infra.cli.staff import NoCredentialsError
 
 EXIT_AGREES = 0
 EXIT_DIFFERS = 1
@@ -55,10 +56,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a replay takes place."""
+    """Where a replay takes place. Who plays and the books are asked for when a file is read."""
 
     shop: Shop
-    staff: Session
+    staff: Callable[[], Session]
     books: Callable[[], Books]
     phases: Phases
 
@@ -78,6 +79,7 @@ def run_replay(options: Options, stage: Stage, out: Console, err: Console) -> in
         UnreadableBooksError,
         ShopRefusedError,
         ShopUnreachableError,
+        NoCredentialsError,
         OSError,
     ) as error:
         err.print(f"replay: {error}", markup=False, highlight=False, soft_wrap=True)
@@ -99,8 +101,9 @@ def _replay(options: Options, stage: Stage) -> Replayed:
     run = _run(options)
     matching = match(shop.cancellations, shop.invoices)
     with stage.phases:
-        books = stage.books()
-        replay = _Replay(stage, books, run, shop, matching, options.concurrency)
+        replay = _Replay(
+            stage, stage.staff(), stage.books(), run, shop, matching, options.concurrency
+        )
         played, reconciliation, problems = replay.play()
     return Replayed(
         run=run.name,
@@ -127,6 +130,7 @@ class _Replay:
     """One replay of what a file implies, phase by phase."""
 
     stage: Stage
+    staff: Session
     books: Books
     run: Run
     implied: ImpliedShop
@@ -166,7 +170,7 @@ class _Replay:
         requests = batches(self.implied.products, PRODUCTS_PER_REQUEST)
         with self.stage.phases.phase("catalogue", len(requests)) as advance:
             in_parallel(
-                lambda batch: publish(self.stage.staff, batch), requests, self.concurrency, advance
+                lambda batch: publish(self.staff, batch), requests, self.concurrency, advance
             )
 
     def _stock(self, earlier: Mapping[str, OrderBook]) -> dict[str, StockBook]:
@@ -178,7 +182,7 @@ class _Replay:
         requests = batches(list(counts.items()), COUNTS_PER_REQUEST)
         with self.stage.phases.phase("stock", len(requests)) as advance:
             in_parallel(
-                lambda batch: count_stock(self.stage.staff, batch),
+                lambda batch: count_stock(self.staff, batch),
                 requests,
                 self.concurrency,
                 advance,
@@ -198,14 +202,14 @@ class _Replay:
         names = list(dict.fromkeys(name for name in buyers if name is not None))
         with self.stage.phases.phase("customers", len(names)) as advance:
             in_parallel(open_one, names, self.concurrency, advance)
-        player = Player(shop, self.stage.staff, self.run, customers, earlier)
+        player = Player(shop, self.staff, self.run, customers, earlier)
         with self.stage.phases.phase("orders", len(self.implied.invoices)) as advance:
             return player.play_all(self.implied.invoices, self.concurrency, advance)
 
     def _refund(self, orders: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
         groups = refunds_by_invoice(self.matching.refunds)
         with self.stage.phases.phase("refunds", len(groups)) as advance:
-            till = Till(self.stage.staff, self.run, orders)
+            till = Till(self.staff, self.run, orders)
             in_parallel(till.refund, groups, self.concurrency, advance)
         return till.accepted_minor, till.problems
 

@@ -9,15 +9,16 @@ import pytest
 from rich.console import Console
 
 from infra.cli.books import StockBook
-from infra.cli.flash_sale import new_sale, run_sales
+from infra.cli.flash_sale import Place, run_sales, sales_of
 from tests.unit.cli.fake_shop import FakeShop
 
 
 def held_sales(fake: FakeShop, *, buyers: int = 12, units: int = 5, runs: int = 1):
     shop = fake.client()
     out = io.StringIO()
-    sales = [new_sale(buyers, units) for _ in range(runs)]
-    status = run_sales(sales, shop, fake.staff(shop), fake, Console(file=out), as_json=True)
+    place = Place(shop, fake.staff(shop), fake)
+    sales = sales_of(buyers, units, runs)
+    status = run_sales(sales, place, Console(file=out), as_json=True)
     return status, json.loads(out.getvalue())
 
 

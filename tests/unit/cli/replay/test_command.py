@@ -36,7 +36,7 @@ class Replay:
         self.out, self.err = io.StringIO(), io.StringIO()
         shop = fake.client()
         quiet = Console(file=self.err, width=200)
-        stage = Stage(shop, fake.staff(shop), lambda: fake, Phases(quiet))
+        stage = Stage(shop, lambda: fake.staff(shop), lambda: fake, Phases(quiet))
         out = Console(file=self.out, width=200)
         options = {"as_json": True, **options}
         self.status = run_replay(Options(file, **options), stage, out, quiet)
