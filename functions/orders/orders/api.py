@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Self
+from typing import Any, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -24,21 +24,21 @@ class OwnOrders(Page):
 
 
 class OrderSearch(Page):
-    """Exactly one of `email`, `status` and `date`."""
+    """Exactly one of `email`, `status` and `placed_on`."""
 
     email: str | None = Field(default=None, max_length=254)
     status: OrderStatus | None = None
-    date: date | None = None
+    placed_on: date | None = None  # a UTC day
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if sum(term is not None for term in (self.email, self.status, self.date)) != 1:
-            raise ValueError("search by exactly one of email, status and date")
+        if sum(term is not None for term in (self.email, self.status, self.placed_on)) != 1:
+            raise ValueError("search by exactly one of email, status and placed_on")
         return self
 
     @property
     def term(self) -> str | OrderStatus | date:
-        term = self.status or self.date or self.email
+        term = self.status or self.placed_on or self.email
         assert term is not None
         return term
 
@@ -104,7 +104,7 @@ class OrderView(OrderSummary):
         )
 
 
-def _summary(order: Order) -> dict[str, object]:
+def _summary(order: Order) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "status": order.status,

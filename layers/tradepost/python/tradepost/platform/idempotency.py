@@ -46,7 +46,7 @@ class IdempotentRequest:
     def pk(self) -> str:
         return f"IDEMPOTENCY#{self.principal_id}#{self.operation}#{self.key}"
 
-    def put(self, table: str, outcome: dict[str, Any]) -> dict[str, Any]:
+    def put(self, table: str, outcome: dict[str, Any]) -> Any:
         """Build the transaction's write that remembers `outcome` for a repeated request."""
         return {
             "Put": {

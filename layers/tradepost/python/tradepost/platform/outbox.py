@@ -38,7 +38,7 @@ _OVERDUE = timedelta(minutes=1)
 _IS_NEW = "attribute_not_exists(pk)"
 
 
-def outbox_put(table: str, pk: str, event: Event) -> dict[str, Any]:
+def outbox_put(table: str, pk: str, event: Event) -> Any:
     """Build the transaction's write that reports the change, under the aggregate's partition."""
     return {
         "Put": {

@@ -1,0 +1,1 @@
+"""Payments owns the money of an order: authorized, captured, voided, refunded, and the ledger."""

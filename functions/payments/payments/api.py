@@ -1,0 +1,92 @@
+"""Payments' bodies and answers, for staff."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus
+from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
+from tradepost.platform.service import RequestModel, View
+
+
+class AmountGiven(RequestModel):
+    amount_minor: int = Field(ge=1, le=AMOUNT_MINOR_MAX)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+    def to_money(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class RefundRequest(RequestModel):
+    amount: AmountGiven
+    reason: str = Field(min_length=1, max_length=200)
+
+
+class Amount(View):
+    amount_minor: int
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money) -> Amount:
+        return cls(amount_minor=money.amount_minor, currency=money.currency)
+
+
+class RefundView(View):
+    refund_id: str
+    order_id: str
+    amount: Amount
+    reason: str
+    status: RefundStatus
+
+    @classmethod
+    def of(cls, refund: Refund) -> RefundView:
+        return cls(
+            refund_id=refund.refund_id,
+            order_id=refund.order_id,
+            amount=Amount.of(refund.amount),
+            reason=refund.reason,
+            status=refund.status,
+        )
+
+
+class LegView(View):
+    account: str
+    amount_minor: int
+
+
+class EntryView(View):
+    kind: str
+    currency: str
+    legs: list[LegView]
+
+
+class PaymentView(View):
+    order_id: str
+    status: PaymentStatus
+    authorized: Amount
+    captured: Amount
+    refunded: Amount
+    refunds: list[RefundView]
+    ledger: list[EntryView]
+
+    @classmethod
+    def of(cls, payment: Payment, refunds: list[Refund], entries: list[Entry]) -> PaymentView:
+        return cls(
+            order_id=payment.order_id,
+            status=payment.status,
+            authorized=Amount.of(payment.authorized),
+            captured=Amount.of(payment.captured),
+            refunded=Amount.of(payment.refunded),
+            refunds=[RefundView.of(refund) for refund in refunds],
+            ledger=[
+                EntryView(
+                    kind=entry.kind,
+                    currency=entry.currency,
+                    legs=[
+                        LegView(account=leg.account, amount_minor=leg.amount_minor)
+                        for leg in entry.legs
+                    ],
+                )
+                for entry in entries
+            ],
+        )

@@ -1,0 +1,24 @@
+"""What payments reads of the checkout's state."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradepost.kernel.money import Money
+from tradepost.platform.service import StepInput
+
+
+class _Due(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    amount_minor: int = Field(ge=0)
+    currency: str
+    method: str
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class OrderPayment(StepInput):
+    payment: _Due
