@@ -74,6 +74,7 @@ class PlaceOrder(StepInput):
                 "method": checkout.payment_method,
             },
             "parcel": {
+                "customer_id": checkout.customer_id,
                 "address": checkout.shipping_address,
                 "weight_grams": checkout.weight_grams,
             },

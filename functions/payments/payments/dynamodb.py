@@ -154,16 +154,16 @@ class DynamoDBPayments:
             self._put(_entry_item(entry)),
             outbox_put(self._table, _pk(refund.order_id), event),
         ]
-        self._end(refund, RefundStatus.SUCCEEDED, writes)
+        self._end(RefundStatus.SUCCEEDED, writes)
 
     def withdraw_refund(self, refund: Refund) -> None:
         writes: list[Any] = [
             self._end_refund(refund, RefundStatus.FAILED),
             self._move_refundable(refund, refund.amount.amount_minor, "attribute_exists(pk)"),
         ]
-        self._end(refund, RefundStatus.FAILED, writes)
+        self._end(RefundStatus.FAILED, writes)
 
-    def _end(self, refund: Refund, status: RefundStatus, writes: list[Any]) -> None:
+    def _end(self, status: RefundStatus, writes: list[Any]) -> None:
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:

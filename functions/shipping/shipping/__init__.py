@@ -1,0 +1,1 @@
+"""Shipping owns the parcel of an order: booked with a carrier, handed over, delivered."""
