@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +14,6 @@ from infra.package.outputs import Infrastructure
 from infra.package.source import Needs
 
 LAYER_PARAMETERS = ("DepsLayerArn", "TradepostLayerArn")
-
-# The relay reads outbox items only; another item's change must not cost an invocation.
-_RELAY_PREFIX = "relay"
-_OUTBOX_PATTERN = json.dumps(
-    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "OUTBOX#"}]}}}}
-)
-
-# A record that fails this often goes the slow way: the sweep publishes it.
-_STREAM_DEFAULTS = {"MaximumRetryAttempts": 10, "BisectBatchOnFunctionError": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +153,14 @@ def _finish_function(
 
 
 def _finish_events(properties: dict[str, Any], parts: ContextParts, function: Function) -> None:
+    """Put in where the records come from; how they are taken stands in `merge.json`."""
     for event in properties.get("Events", {}).values():
-        source = event["Properties"]
         queue = queue_output(parts, function)
         stream = stream_output(parts, function)
         if queue is not None:
-            source["Queue"] = {"Ref": queue}
-            source["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
+            event["Properties"]["Queue"] = {"Ref": queue}
         if stream is not None:
-            source["Stream"] = {"Ref": stream}
-            source["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
-            event["Properties"] = {**_STREAM_DEFAULTS, **source}
-            if function.name.startswith(_RELAY_PREFIX):
-                filters = {"Filters": [{"Pattern": _OUTBOX_PATTERN}]}
-                event["Properties"].setdefault("FilterCriteria", filters)
+            event["Properties"]["Stream"] = {"Ref": stream}
 
 
 def _own_resources(raw: Template, parts: ContextParts) -> Template:

@@ -103,15 +103,34 @@ def test_the_authorizer_is_deployed_once(functions):
 
 
 def test_failed_records_of_a_batch_are_reported_one_by_one(functions):
-    sources = [
-        source
-        for _, _, properties in functions
-        for source in properties.get("Events", {}).values()
-        if source["Type"] in ("SQS", "DynamoDB")
-    ]
+    for _, source in _sources(functions, "SQS", "DynamoDB"):
+        # Without it Lambda takes the answer for success, and the failed records are lost.
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
-    for source in sources:
-        assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+def test_a_relay_is_called_for_new_outbox_items_alone(functions):
+    for name, source in _sources(functions, "DynamoDB"):
+        if name == "Relay":
+            (criterion,) = source["FilterCriteria"]["Filters"]
+            assert json.loads(criterion["Pattern"]) == {
+                "eventName": ["INSERT"],
+                "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "OUTBOX#"}]}}},
+            }
+
+
+def test_a_record_that_cannot_be_taken_does_not_stop_its_stream_for_ever(functions):
+    for _, source in _sources(functions, "DynamoDB"):
+        assert source["MaximumRetryAttempts"] <= 10
+        assert source["BisectBatchOnFunctionError"] is True
+
+
+def _sources(functions, *types):
+    return [
+        (name, source["Properties"])
+        for _, name, properties in functions
+        for source in properties.get("Events", {}).values()
+        if source["Type"] in types
+    ]
 
 
 def test_every_module_is_deployed_with_its_bytecode(built):
