@@ -90,8 +90,7 @@ def abandon_order(step: RefusedStep) -> dict[str, Any]:
 @app.step
 def cancel_order(step: StepInput) -> dict[str, Any]:
     """Close the order after everything was given back."""
-    order = use_cases.cancel_order(step.order_id, orders=orders(), now=utc_now)
-    return {**_status(order), "reason": order.reason}
+    return _status(use_cases.cancel_order(step.order_id, orders=orders(), now=utc_now))
 
 
 @app.step
@@ -161,7 +160,7 @@ def _follow(status: OrderStatus, message: str) -> None:
 
 
 def _status(order: Order) -> dict[str, Any]:
-    return {"status": order.status.value}
+    return {"status": order.status.value, "reason": order.reason}
 
 
 def _page(found: list[Order], next_cursor: str | None) -> OrderPage:

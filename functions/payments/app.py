@@ -22,9 +22,9 @@ from payments.model import (
 from payments.ports import PaymentProvider
 from payments.simulator import SimulatedProvider
 from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform import aws, outbox
 from tradepost.platform.auth import Caller, Role
-from tradepost.platform.idempotency import IdempotencyMismatchError
 from tradepost.platform.service import IdempotencyKey, Service, StepInput
 
 app = Service("payments")

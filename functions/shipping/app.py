@@ -72,7 +72,7 @@ def book_shipment(step: OrderParcel) -> None:
     use_cases.book_shipment(
         step.order_id,
         step.to_send(),
-        customer_id=step.parcel.customer_id,
+        customer_id=step.customer_id,
         correlation_id=step.correlation_id,
         shipments=shipments(),
         carrier=carrier(),

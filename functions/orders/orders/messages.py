@@ -66,7 +66,8 @@ class PlaceOrder(StepInput):
         return {
             "order_id": self.order_id,
             "correlation_id": self.correlation_id,
-            "order": {"status": placed.status},
+            "customer_id": placed.customer_id,
+            "order": {"status": placed.status, "reason": placed.reason},
             "lines": [{"sku": line.sku, "quantity": line.quantity} for line in checkout.lines],
             "payment": {
                 "amount_minor": checkout.amount_minor,
@@ -74,7 +75,6 @@ class PlaceOrder(StepInput):
                 "method": checkout.payment_method,
             },
             "parcel": {
-                "customer_id": checkout.customer_id,
                 "address": checkout.shipping_address,
                 "weight_grams": checkout.weight_grams,
             },

@@ -34,10 +34,9 @@ from payments.model import (
 )
 from tradepost.contracts.event import Event
 from tradepost.kernel.clock import to_text, utc_now
-from tradepost.kernel.errors import StaleError
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.money import Money
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
-from tradepost.platform.idempotency import IdempotencyMismatchError
 from tradepost.platform.outbox import outbox_put
 
 if TYPE_CHECKING:

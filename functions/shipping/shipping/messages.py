@@ -11,12 +11,12 @@ from tradepost.platform.service import StepInput
 class _Parcel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    customer_id: str
     address: dict[str, str]
     weight_grams: int = Field(ge=0)
 
 
 class OrderParcel(StepInput):
+    customer_id: str
     parcel: _Parcel
 
     def to_send(self) -> Parcel:

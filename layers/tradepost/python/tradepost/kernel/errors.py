@@ -3,6 +3,7 @@ The kinds of refusal. A context subclasses a kind; an entry point maps the kind.
 
 * DomainError              the business said no: an answer, not a fault
   x InvalidError           the request makes no sense, whatever the present state is
+    + IdempotencyMismatchError  its key belongs to another request
   x NotFoundError          no such thing, or not for this caller
   x ConflictError          it exists, but its present state forbids this
     + StaleError           it changed since the caller read it
@@ -34,6 +35,15 @@ class InvalidError(DomainError):
     """The request makes no sense, whatever the present state is."""
 
     code = "invalid_request"
+
+
+class IdempotencyMismatchError(InvalidError):
+    """The Idempotency-Key was used before, with another body. Nothing was done."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key belongs to another request; use a fresh one")
 
 
 class NotFoundError(DomainError):

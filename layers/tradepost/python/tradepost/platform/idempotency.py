@@ -15,22 +15,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from tradepost.kernel.clock import epoch_seconds, utc_now
-from tradepost.kernel.errors import InvalidError
+from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform.dynamodb import Item, to_item
 
 # Webhook senders retry for three days; a person's client for less. A week covers both.
 _KEPT = timedelta(days=7)
 
 _IS_NEW = "attribute_not_exists(pk)"
-
-
-class IdempotencyMismatchError(InvalidError):
-    """The key was used before, with another body. Nothing was done."""
-
-    code = "idempotency_key_reused"
-
-    def __init__(self) -> None:
-        super().__init__("this Idempotency-Key belongs to another request; use a fresh one")
 
 
 @dataclass(frozen=True, slots=True)

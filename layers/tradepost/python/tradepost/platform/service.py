@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NewType, cast, get_type_hints
+from typing import Any, Generic, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalice import Chalice, CORSConfig, Response
 from chalice.app import Request
@@ -118,11 +118,14 @@ class RoleError(ForbiddenError):
         super().__init__("your role does not reach this route")
 
 
+Body = TypeVar("Body", bound=BaseModel | bytes | str | None)
+
+
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Generic[Body]):
     """An answer whose status or headers are not the route's usual ones."""
 
-    body: BaseModel | bytes | str | None
+    body: Body
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
 
@@ -331,7 +334,7 @@ def _spec_of(
         status=status,
         body=hints.get("body"),
         query=hints.get("query"),
-        answer=hints.get("return"),
+        answer=_answered(hints.get("return")),
         refusals=refusals,
         needs_idempotency_key=hints.get("idempotency_key") is IdempotencyKey,
         takes_if_match="if_match" in hints,
@@ -340,6 +343,11 @@ def _spec_of(
         summary=summary,
         description=description.strip(),
     )
+
+
+def _answered(returned: Any) -> Any:
+    """Name the body's type, which a view that sets headers returns inside a `Reply`."""
+    return get_args(returned)[0] if get_origin(returned) is Reply else returned
 
 
 def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], Any]]:
@@ -392,7 +400,7 @@ def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel
     except ValidationError as error:
         if any(mistake["type"] == "json_invalid" for mistake in error.errors(include_input=False)):
             raise MalformedJSONError("the body is not JSON") from error
-        raise InvalidBodyError("body", _mistakes(error)) from error
+        raise InvalidBodyError("body", mistakes(error)) from error
 
 
 def _query(model: type[BaseModel], request: Request) -> BaseModel:
@@ -401,10 +409,11 @@ def _query(model: type[BaseModel], request: Request) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidBodyError("query", _mistakes(error)) from error
+        raise InvalidBodyError("query", mistakes(error)) from error
 
 
-def _mistakes(error: ValidationError) -> list[dict[str, str]]:
+def mistakes(error: ValidationError) -> list[dict[str, str]]:
+    """List what pydantic found wrong as a refusal tells it."""
     # The input itself stays out: it may hold a password.
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     return [

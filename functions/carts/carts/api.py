@@ -1,0 +1,150 @@
+"""Carts' bodies and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from carts.model import (
+    CART_LINES_MAX,
+    QUANTITY_MAX,
+    Cart,
+    CartLine,
+    CartStatus,
+    Checkout,
+    CheckoutStatus,
+)
+from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
+from tradepost.platform.service import RequestModel, View
+
+# All lines of the largest cart, each with a long SKU.
+CART_BYTES_MAX = 256 * 1024
+
+SKU = Annotated[str, Field(min_length=1, max_length=100)]
+Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class Quantity(RequestModel):
+    quantity: int = Field(ge=0, le=QUANTITY_MAX)
+
+
+class NewLine(RequestModel):
+    sku: SKU
+    quantity: int = Field(ge=1, le=QUANTITY_MAX)
+
+
+class NewLines(RequestModel):
+    """A SKU named twice counts twice."""
+
+    lines: list[NewLine] = Field(max_length=CART_LINES_MAX)
+
+    def quantities(self) -> dict[str, int]:
+        quantities: dict[str, int] = {}
+        for line in self.lines:
+            quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
+        return quantities
+
+
+class Merge(RequestModel):
+    guest_token: str = Field(min_length=1, max_length=4096)
+
+
+class Address(RequestModel):
+    name: Printable
+    line1: Printable
+    line2: Printable | None = None
+    city: Printable
+    region: Printable | None = None
+    postal_code: Annotated[str, Field(min_length=1, max_length=20)]
+    country: str = Field(pattern=r"^[A-Z]{2}$")  # ISO 3166-1 alpha-2
+
+    def filled_in(self) -> dict[str, str]:
+        return {name: text for name, text in self.model_dump().items() if text is not None}
+
+
+class AmountGiven(RequestModel):
+    amount_minor: int = Field(ge=0, le=AMOUNT_MINOR_MAX)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+    def to_money(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class NewCheckout(RequestModel):
+    email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]+$", max_length=254)
+    shipping_address: Address
+    # A provider's token. A card number has no letters and is refused before anything reads it.
+    payment_method: str = Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$")
+    expected_total: AmountGiven
+
+
+class Amount(View):
+    amount_minor: int
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money) -> Amount:
+        return cls(amount_minor=money.amount_minor, currency=money.currency)
+
+
+class LineView(View):
+    sku: str
+    title: str
+    quantity: int
+    unit_price: Amount
+    line_total: Amount
+
+    @classmethod
+    def of(cls, line: CartLine) -> LineView:
+        return cls(
+            sku=line.sku,
+            title=line.title,
+            quantity=line.quantity,
+            unit_price=Amount.of(line.unit_price),
+            line_total=Amount.of(line.total),
+        )
+
+
+class CartView(View):
+    """`changed_skus` are lines whose price is not the one seen before, or that are gone."""
+
+    cart_id: str
+    version: int
+    status: CartStatus
+    currency: str | None
+    lines: list[LineView]
+    total: Amount | None
+    changed_skus: list[str]
+
+    @classmethod
+    def of(cls, cart: Cart, changed_skus: list[str] | None = None) -> CartView:
+        return cls(
+            cart_id=cart.cart_id,
+            version=cart.version,
+            status=cart.status,
+            currency=cart.currency,
+            lines=[LineView.of(line) for line in cart.lines],
+            total=Amount.of(cart.total) if cart.total else None,
+            changed_skus=changed_skus or [],
+        )
+
+
+class CheckoutView(View):
+    """`reason` is a problem code, such as out_of_stock or payment_declined, if it FAILED."""
+
+    order_id: str
+    status: CheckoutStatus
+    reason: str | None
+    total: Amount
+    line_count: int
+
+    @classmethod
+    def of(cls, checkout: Checkout) -> CheckoutView:
+        return cls(
+            order_id=checkout.order_id,
+            status=checkout.status,
+            reason=checkout.reason,
+            total=Amount.of(checkout.total),
+            line_count=checkout.line_count,
+        )

@@ -1,0 +1,343 @@
+"""
+The `carts` table.
+
+    pk                sk            item       attributes
+    CART#<person>     CART          cart       status, version, order_id, lines: [sku, title,
+                                               quantity, amount_minor, currency, weight_grams]
+    OFFER#<sku>       OFFER         offer      title, amount_minor, currency, weight_grams,
+                                               version, on_sale
+    CHECKOUT#<order>  CHECKOUT      checkout   order_id, customer_id, email, shipping_address,
+                                               payment_method, amount_minor, currency, line_count,
+                                               status, reason, fingerprint, correlation_id,
+                                               placed_at
+    CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart
+    IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
+
+A person has one cart, under their own id, so whoever holds the token holds the cart. Offers are
+carts' projection of the catalogue: an offer off sale stays, with its version, so that older news
+cannot bring it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from carts.model import Cart, CartLine, CartStatus, Checkout, CheckoutStatus, Offer
+from tradepost.kernel.clock import from_text, to_text
+from tradepost.kernel.errors import StaleError
+from tradepost.kernel.money import Money
+from tradepost.platform.dynamodb import (
+    Item,
+    failed_conditions,
+    from_item,
+    get_all,
+    to_item,
+)
+from tradepost.platform.idempotency import IdempotentRequest
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LINES_PER_CHUNK = 200
+
+_IS_NEW = "attribute_not_exists(pk)"
+_IS_PREVIOUS_VERSION = "#version = :previous_version"
+_IS_NEWER = "attribute_not_exists(pk) OR #version < :version"
+_IS_RUNNING = "#status = :running"
+_IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
+
+
+class DynamoDBCarts:
+    """Carts, offers and checkouts, over one table. Satisfies `ports.CartRepository`."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, cart_id: str) -> Cart:
+        answer = self._client.get_item(
+            TableName=self._table, Key=to_item(_cart_key(cart_id)), ConsistentRead=True
+        )
+        return _to_cart(cart_id, from_item(answer["Item"])) if "Item" in answer else Cart(cart_id)
+
+    def get_with_offers(self, cart_id: str, skus: Sequence[str]) -> tuple[Cart, dict[str, Offer]]:
+        return self.get(cart_id), self.offers(skus)
+
+    def offers(self, skus: Sequence[str]) -> dict[str, Offer]:
+        items = get_all(self._client, self._table, [_offer_key(sku) for sku in dict.fromkeys(skus)])
+        return {item["sku"]: _to_offer(item) for item in items if item["on_sale"]}
+
+    def save(self, cart: Cart) -> None:
+        try:
+            self._client.put_item(**self._put_cart(cart))
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError("the cart changed since it was read") from error
+
+    def save_once(self, cart: Cart, request: IdempotentRequest) -> bool:
+        writes: list[Any] = [
+            request.put(self._table, {"version": cart.version}),
+            {"Put": self._put_cart(cart)},
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            record, _ = failed_conditions(error)
+            if record is None:
+                raise StaleError("the cart changed since it was read") from error
+            request.outcome_of(record)
+            return False
+        return True
+
+    def save_both(self, cart: Cart, other: Cart) -> None:
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Put": self._put_cart(cart)}, {"Put": self._put_cart(other)}]
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError("a cart changed since it was read") from error
+
+    def begin_checkout(self, cart: Cart, checkout: Checkout) -> Checkout:
+        new_items = [_checkout_item(checkout), *_line_chunks(checkout)]
+        puts: list[Any] = [
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": to_item(item),
+                    "ConditionExpression": _IS_NEW,
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                }
+            }
+            for item in new_items
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=[*puts, {"Put": self._put_cart(cart)}])
+        except ClientError as error:
+            stored = failed_conditions(error)[0]
+            if stored is not None:
+                return _to_checkout(stored, ())
+            raise StaleError("the cart changed since it was read") from error
+        return checkout
+
+    def checkout(self, order_id: str) -> Checkout | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=to_item(_checkout_key(order_id)), ConsistentRead=True
+        )
+        return _to_checkout(from_item(answer["Item"]), ()) if "Item" in answer else None
+
+    def checkout_with_lines(self, order_id: str) -> Checkout | None:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=to_item({":pk": _checkout_key(order_id)["pk"]}),
+            ConsistentRead=True,
+        )
+        items = [from_item(item) for page in pages for item in page["Items"]]
+        if not items:
+            return None
+        head = next(item for item in items if item["sk"] == "CHECKOUT")
+        lines = [line for item in items if item is not head for line in item["lines"]]
+        return _to_checkout(head, tuple(_to_line(line) for line in lines))
+
+    def end_checkout(self, checkout: Checkout, *, keep_lines: bool) -> None:
+        ended: Any = {
+            "TableName": self._table,
+            "Key": to_item(_checkout_key(checkout.order_id)),
+            "UpdateExpression": "SET #status = :status, #reason = :reason",
+            "ConditionExpression": _IS_RUNNING,
+            "ExpressionAttributeNames": {"#status": "status", "#reason": "reason"},
+            "ExpressionAttributeValues": to_item(
+                {
+                    ":status": checkout.status,
+                    ":reason": checkout.reason,
+                    ":running": CheckoutStatus.RUNNING,
+                }
+            ),
+        }
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Update": ended}, {"Update": self._reopen(checkout, keep_lines)}]
+            )
+        except ClientError as error:
+            running, frozen = failed_conditions(error)
+            if running is None and frozen is not None:
+                # The cart went its own way meanwhile; only the checkout is still to be closed.
+                self._client.update_item(**ended)
+
+    def put_offer(self, offer: Offer) -> None:
+        self._put_if_newer(
+            {
+                "title": offer.title,
+                "amount_minor": offer.unit_price.amount_minor,
+                "currency": offer.unit_price.currency,
+                "weight_grams": offer.weight_grams,
+                "on_sale": True,
+            },
+            offer.sku,
+            offer.version,
+        )
+
+    def withdraw_offer(self, sku: str, version: int) -> None:
+        self._put_if_newer({"on_sale": False}, sku, version)
+
+    def _put_if_newer(self, attributes: Item, sku: str, version: int) -> None:
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=to_item({**_offer_key(sku), "sku": sku, "version": version, **attributes}),
+                ConditionExpression=_IS_NEWER,
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues=to_item({":version": version}),
+            )
+        except ClientError as error:
+            failed_conditions(error)
+
+    def _put_cart(self, cart: Cart) -> Any:
+        put: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": to_item(_cart_item(cart)),
+            "ConditionExpression": _IS_NEW,
+        }
+        if cart.version > 1:
+            put["ConditionExpression"] = _IS_PREVIOUS_VERSION
+            put["ExpressionAttributeNames"] = {"#version": "version"}
+            put["ExpressionAttributeValues"] = to_item({":previous_version": cart.version - 1})
+        return put
+
+    def _reopen(self, checkout: Checkout, keep_lines: bool) -> Any:
+        change = "SET #status = :open, #version = #version + :one"
+        values = {
+            ":open": CartStatus.OPEN,
+            ":one": 1,
+            ":frozen": CartStatus.FROZEN,
+            ":order_id": checkout.order_id,
+        }
+        names = {"#status": "status", "#version": "version", "#order_id": "order_id"}
+        if not keep_lines:
+            change += ", #lines = :no_lines"
+            names["#lines"] = "lines"
+        return {
+            "TableName": self._table,
+            "Key": to_item(_cart_key(checkout.customer_id)),
+            "UpdateExpression": change,
+            "ConditionExpression": _IS_FROZEN_BY,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": to_item(
+                values if keep_lines else {**values, ":no_lines": []}
+            ),
+        }
+
+
+def _cart_key(cart_id: str) -> dict[str, str]:
+    return {"pk": f"CART#{cart_id}", "sk": "CART"}
+
+
+def _offer_key(sku: str) -> dict[str, str]:
+    return {"pk": f"OFFER#{sku}", "sk": "OFFER"}
+
+
+def _checkout_key(order_id: str) -> dict[str, str]:
+    return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
+
+
+def _cart_item(cart: Cart) -> Item:
+    return {
+        **_cart_key(cart.cart_id),
+        "status": cart.status,
+        "version": cart.version,
+        "order_id": cart.order_id,
+        "lines": [_line_item(line) for line in cart.lines],
+    }
+
+
+def _line_item(line: CartLine) -> Item:
+    return {
+        "sku": line.sku,
+        "title": line.title,
+        "quantity": line.quantity,
+        "amount_minor": line.unit_price.amount_minor,
+        "currency": line.unit_price.currency,
+        "weight_grams": line.weight_grams,
+    }
+
+
+def _to_line(item: Item) -> CartLine:
+    return CartLine(
+        sku=item["sku"],
+        title=item["title"],
+        quantity=item["quantity"],
+        unit_price=Money(item["amount_minor"], item["currency"]),
+        weight_grams=item["weight_grams"],
+    )
+
+
+def _to_cart(cart_id: str, item: Item) -> Cart:
+    return Cart(
+        cart_id=cart_id,
+        status=CartStatus(item["status"]),
+        version=item["version"],
+        lines=tuple(_to_line(line) for line in item["lines"]),
+        order_id=item["order_id"],
+    )
+
+
+def _to_offer(item: Item) -> Offer:
+    return Offer(
+        sku=item["sku"],
+        title=item["title"],
+        unit_price=Money(item["amount_minor"], item["currency"]),
+        weight_grams=item["weight_grams"],
+        version=item["version"],
+    )
+
+
+def _checkout_item(checkout: Checkout) -> Item:
+    return {
+        **_checkout_key(checkout.order_id),
+        "order_id": checkout.order_id,
+        "customer_id": checkout.customer_id,
+        "email": checkout.email,
+        "shipping_address": checkout.shipping_address,
+        "payment_method": checkout.payment_method,
+        "amount_minor": checkout.total.amount_minor,
+        "currency": checkout.total.currency,
+        "line_count": checkout.line_count,
+        "status": checkout.status,
+        "reason": checkout.reason,
+        "fingerprint": checkout.fingerprint,
+        "correlation_id": checkout.correlation_id,
+        "placed_at": to_text(checkout.placed_at),
+    }
+
+
+def _to_checkout(item: Item, lines: tuple[CartLine, ...]) -> Checkout:
+    return Checkout(
+        order_id=item["order_id"],
+        customer_id=item["customer_id"],
+        email=item["email"],
+        shipping_address=item["shipping_address"],
+        payment_method=item["payment_method"],
+        total=Money(item["amount_minor"], item["currency"]),
+        lines=lines,
+        line_count=item["line_count"],
+        status=CheckoutStatus(item["status"]),
+        reason=item["reason"],
+        fingerprint=item["fingerprint"],
+        correlation_id=item["correlation_id"],
+        placed_at=from_text(item["placed_at"]),
+    )
+
+
+def _line_chunks(checkout: Checkout) -> list[Item]:
+    return [
+        {
+            "pk": _checkout_key(checkout.order_id)["pk"],
+            "sk": f"LINES#{start // LINES_PER_CHUNK:04d}",
+            "lines": [_line_item(line) for line in checkout.lines[start : start + LINES_PER_CHUNK]],
+        }
+        for start in range(0, len(checkout.lines), LINES_PER_CHUNK)
+    ]

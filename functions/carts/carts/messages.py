@@ -1,0 +1,75 @@
+"""What carts reads of the catalogue's events and of the checkout's state, and hands to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from carts.model import Checkout, Offer
+from tradepost.kernel.clock import to_text
+from tradepost.kernel.money import Money
+from tradepost.platform.consumer import Fact
+from tradepost.platform.service import StepInput
+
+
+class _Variant(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    sku: str
+    title: str
+    amount_minor: int
+    currency: str
+    weight_grams: int
+
+
+class ProductOnSale(Fact):
+    """product.published and product.changed."""
+
+    variants: list[_Variant]
+    removed_skus: list[str] = []
+
+    def offers(self) -> list[Offer]:
+        return [
+            Offer(
+                sku=variant.sku,
+                title=variant.title,
+                unit_price=Money(variant.amount_minor, variant.currency),
+                weight_grams=variant.weight_grams,
+                version=self.version,
+            )
+            for variant in self.variants
+        ]
+
+
+class ProductWithdrawn(Fact):
+    skus: list[str]
+
+
+class EndedCheckout(StepInput):
+    """`reason` is why it failed; a confirmed checkout has none."""
+
+    reason: str | None = None
+
+
+def snapshot(checkout: Checkout) -> dict[str, Any]:
+    """Write a checkout as the steps read it: plain JSON, lines without what no step needs."""
+    return {
+        "customer_id": checkout.customer_id,
+        "email": checkout.email,
+        "shipping_address": checkout.shipping_address,
+        "payment_method": checkout.payment_method,
+        "amount_minor": checkout.total.amount_minor,
+        "currency": checkout.total.currency,
+        "weight_grams": sum(line.weight_grams * line.quantity for line in checkout.lines),
+        "placed_at": to_text(checkout.placed_at),
+        "lines": [
+            {
+                "sku": line.sku,
+                "title": line.title,
+                "quantity": line.quantity,
+                "unit_price_minor": line.unit_price.amount_minor,
+            }
+            for line in checkout.lines
+        ],
+    }

@@ -1,0 +1,57 @@
+"""What the use cases need: the carts' keeper, and something that runs checkouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from carts.model import Cart, Checkout, Offer
+
+
+class CartRepository(Protocol):
+    def get(self, cart_id: str) -> Cart:
+        """Read a cart as it is now; one never written is empty, at version 0."""
+
+    def get_with_offers(self, cart_id: str, skus: Sequence[str]) -> tuple[Cart, dict[str, Offer]]:
+        """Read a cart as it is now, and what is on sale of these SKUs."""
+
+    def offers(self, skus: Sequence[str]) -> dict[str, Offer]:
+        """Read what is on sale of these SKUs; those that are not are left out."""
+
+    def save(self, cart: Cart) -> None:
+        """Store a cart's next version. Raises StaleError if it is not next."""
+
+    def save_once(self, cart: Cart, request: Any) -> bool:
+        """Store a cart's next version with the record of its request; False if that is there.
+
+        Raises StaleError; IdempotencyMismatchError if the record is of another body.
+        """
+
+    def save_both(self, cart: Cart, other: Cart) -> None:
+        """Store two carts' next versions, or neither. Raises StaleError."""
+
+    def begin_checkout(self, cart: Cart, checkout: Checkout) -> Checkout:
+        """Store the frozen cart with its checkout, once per order id; return what is stored.
+
+        Raises StaleError if the cart is not the next version.
+        """
+
+    def checkout(self, order_id: str) -> Checkout | None:
+        """Read a checkout without its lines."""
+
+    def checkout_with_lines(self, order_id: str) -> Checkout | None:
+        """Read a checkout with its lines."""
+
+    def end_checkout(self, checkout: Checkout, *, keep_lines: bool) -> None:
+        """Store how a checkout ended and open its cart again. Safe to repeat."""
+
+    def put_offer(self, offer: Offer) -> None:
+        """Store an offer unless a newer version of it is known."""
+
+    def withdraw_offer(self, sku: str, version: int) -> None:
+        """Take an offer off sale unless a newer version of it is known."""
+
+
+class CheckoutRunner(Protocol):
+    def start(self, order_id: str, correlation_id: str) -> None:
+        """Have the checkout run, or run on. Starting it twice does no harm."""

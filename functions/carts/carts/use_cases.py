@@ -1,0 +1,282 @@
+"""What people do with a cart, from the first line to the end of its checkout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from carts.model import (
+    Cart,
+    CartChangedError,
+    CartEmptyError,
+    CartFrozenError,
+    CartMergedError,
+    CartStatus,
+    Checkout,
+    CheckoutNotFoundError,
+    CheckoutStatus,
+    Offer,
+)
+from carts.ports import CartRepository, CheckoutRunner
+from tradepost.kernel.clock import Clock
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
+from tradepost.kernel.ids import derived_id
+from tradepost.kernel.money import Money
+
+_ATTEMPTS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutRequest:
+    """What the customer sends with a checkout. `key` identifies it among the customer's own."""
+
+    customer_id: str
+    email: str
+    shipping_address: dict[str, str]
+    payment_method: str
+    expected_total: Money
+    key: str
+    fingerprint: str
+    correlation_id: str
+
+
+def view_cart(cart_id: str, *, carts: CartRepository) -> tuple[Cart, list[str]]:
+    """Show a cart at today's prices, with the SKUs whose price changed or that are gone."""
+    cart = carts.get(cart_id)
+    if cart.status is CartStatus.FROZEN or not cart.lines:
+        return cart, []
+    return cart.repriced(carts.offers([line.sku for line in cart.lines]))
+
+
+def set_lines(
+    cart_id: str,
+    quantities: Mapping[str, int],
+    *,
+    version: int | None,
+    carts: CartRepository,
+) -> Cart:
+    """Set the quantities of some SKUs, keeping the others; 0 removes a line. Safe to repeat.
+
+    Raises
+    ------
+    VersionMismatchError
+        The cart is not at `version`, if one is named.
+    UnknownSKUError, CartLimitError, CurrencyMixedError, CartFrozenError, CartMergedError
+    """
+    return _change(
+        cart_id,
+        list(quantities),
+        lambda cart, offers: cart.with_quantities(quantities, offers),
+        version,
+        carts,
+    )
+
+
+def replace_lines(
+    cart_id: str,
+    quantities: Mapping[str, int],
+    *,
+    version: int | None,
+    carts: CartRepository,
+) -> Cart:
+    """Put exactly these lines in the cart. Raises as `set_lines` does. Safe to repeat."""
+    return _change(
+        cart_id,
+        list(quantities),
+        lambda cart, offers: replace(
+            replace(cart, lines=()).with_quantities(quantities, offers),
+            version=cart.version + 1,
+        ),
+        version,
+        carts,
+    )
+
+
+def clear_cart(cart_id: str, *, version: int | None, carts: CartRepository) -> Cart:
+    """Take everything out of the cart. Safe to repeat."""
+    return _change(cart_id, [], lambda cart, _: cart.emptied(), version, carts)
+
+
+def add_to_cart(
+    cart_id: str, sku: str, quantity: int, *, request: Any, carts: CartRepository
+) -> Cart:
+    """Add units to what is there, once per request. Raises as `set_lines` does."""
+    for _ in range(_ATTEMPTS_MAX):
+        cart, offers = carts.get_with_offers(cart_id, [sku])
+        changed = cart.with_quantities({sku: cart.quantity_of(sku) + quantity}, offers)
+        try:
+            if carts.save_once(changed, request):
+                return changed
+        except StaleError:
+            continue
+        return cart
+    raise StaleError("the cart kept changing")
+
+
+def merge_carts(cart_id: str, guest_cart_id: str, *, carts: CartRepository) -> Cart:
+    """Add a guest's cart to an account's, once: the guest's cart is closed in the same write.
+
+    Quantities of a SKU in both add up. What is no longer on sale stays behind.
+
+    Raises
+    ------
+    CartFrozenError
+        One of the two is being checked out.
+    CartLimitError, CurrencyMixedError
+    """
+    for _ in range(_ATTEMPTS_MAX):
+        guests = carts.get(guest_cart_id)
+        own = carts.get(cart_id)
+        if guests.status is CartStatus.MERGED or not guests.lines:
+            return own
+        offers = carts.offers([line.sku for line in guests.lines])
+        quantities = {
+            line.sku: line.quantity + own.quantity_of(line.sku)
+            for line in guests.lines
+            if line.sku in offers
+        }
+        merged = own.with_quantities(quantities, offers)
+        try:
+            carts.save_both(merged, guests.merged_away())
+        except StaleError:
+            continue
+        return merged
+    raise StaleError("the carts kept changing")
+
+
+def check_out(
+    request: CheckoutRequest, *, carts: CartRepository, runner: CheckoutRunner, now: Clock
+) -> Checkout:
+    """Freeze the cart at today's prices and start its checkout, once per request key.
+
+    A repeated request is answered with its checkout as it stands, and one that is still running
+    is started again: a crash between freezing and starting is mended by the repetition.
+
+    Raises
+    ------
+    CartChangedError
+        The total is not `expected_total`. Nothing was done.
+    IdempotencyMismatchError
+        The key belongs to another request.
+    CartEmptyError, CartFrozenError, CartMergedError
+    """
+    order_id = derived_id("ord", request.customer_id, request.key)
+    stored = _begun(order_id, request, carts, now)
+    if stored.fingerprint != request.fingerprint:
+        raise IdempotencyMismatchError
+    if stored.status is CheckoutStatus.RUNNING:
+        runner.start(order_id, stored.correlation_id)
+    return stored
+
+
+def _begun(order_id: str, request: CheckoutRequest, carts: CartRepository, now: Clock) -> Checkout:
+    for _ in range(_ATTEMPTS_MAX):
+        cart = carts.get(request.customer_id)
+        try:
+            priced = _priced_as_expected(cart, request, carts)
+            return carts.begin_checkout(
+                priced.frozen_for(order_id), _checkout(priced, order_id, request, now)
+            )
+        except StaleError:
+            continue
+        except (CartChangedError, CartEmptyError, CartFrozenError, CartMergedError):
+            # A repetition finds the cart as its own first attempt left it.
+            begun = carts.checkout(order_id)
+            if begun is None:
+                raise
+            return begun
+    raise StaleError("the cart kept changing")
+
+
+def _priced_as_expected(cart: Cart, request: CheckoutRequest, carts: CartRepository) -> Cart:
+    if not cart.lines:
+        raise CartEmptyError
+    priced, changed = cart.repriced(carts.offers([line.sku for line in cart.lines]))
+    total = priced.total or Money(0, request.expected_total.currency)
+    if total != request.expected_total:
+        raise CartChangedError(total, changed)
+    return priced
+
+
+def _checkout(cart: Cart, order_id: str, request: CheckoutRequest, now: Clock) -> Checkout:
+    return Checkout(
+        order_id=order_id,
+        customer_id=request.customer_id,
+        email=request.email,
+        shipping_address=request.shipping_address,
+        payment_method=request.payment_method,
+        total=request.expected_total,
+        lines=cart.lines,
+        line_count=len(cart.lines),
+        status=CheckoutStatus.RUNNING,
+        reason=None,
+        fingerprint=request.fingerprint,
+        correlation_id=request.correlation_id,
+        placed_at=now(),
+    )
+
+
+def checkout_of(order_id: str, *, customer_id: str, carts: CartRepository) -> Checkout:
+    """Tell its owner how a checkout stands. Raises CheckoutNotFoundError."""
+    checkout = carts.checkout(order_id)
+    if checkout is None or checkout.customer_id != customer_id:
+        raise CheckoutNotFoundError(order_id)
+    return checkout
+
+
+def read_checkout(order_id: str, *, carts: CartRepository) -> Checkout:
+    """Read the snapshot that the order is made from. Raises CheckoutNotFoundError."""
+    checkout = carts.checkout_with_lines(order_id)
+    if checkout is None:
+        raise CheckoutNotFoundError(order_id)
+    return checkout
+
+
+def end_checkout(order_id: str, *, reason: str | None, carts: CartRepository) -> None:
+    """Close a checkout and open its cart: empty if it was confirmed, as it was if not.
+
+    `reason` is None for success, otherwise the problem code the customer is told. Safe to repeat.
+
+    Raises
+    ------
+    CheckoutNotFoundError
+    """
+    checkout = carts.checkout(order_id)
+    if checkout is None:
+        raise CheckoutNotFoundError(order_id)
+    if checkout.status is not CheckoutStatus.RUNNING:
+        return
+    status = CheckoutStatus.CONFIRMED if reason is None else CheckoutStatus.FAILED
+    ended = replace(checkout, status=status, reason=reason)
+    carts.end_checkout(ended, keep_lines=reason is not None)
+
+
+def follow_offer(offer: Offer, *, carts: CartRepository) -> None:
+    """Take over an offer that catalog published. Late and repeated news changes nothing."""
+    carts.put_offer(offer)
+
+
+def withdraw_offer(sku: str, version: int, *, carts: CartRepository) -> None:
+    """Stop selling what catalog took off sale. Late and repeated news changes nothing."""
+    carts.withdraw_offer(sku, version)
+
+
+def _change(
+    cart_id: str,
+    skus: list[str],
+    change: Callable[[Cart, Mapping[str, Offer]], Cart],
+    version: int | None,
+    carts: CartRepository,
+) -> Cart:
+    """Load, change, store; change anew if somebody else wrote and no version was named."""
+    for _ in range(_ATTEMPTS_MAX):
+        cart, offers = carts.get_with_offers(cart_id, skus)
+        cart.require_version(version)
+        changed = change(cart, offers)
+        try:
+            carts.save(changed)
+        except StaleError:
+            continue
+        return changed
+    raise StaleError("the cart kept changing")

@@ -1,0 +1,219 @@
+"""The catalogue over HTTP, and the consumers of its table's stream."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any, TypeVar, cast
+
+from chalice import Rate
+from chalice.app import CloudWatchEvent, DynamoDBEvent
+
+from catalog import use_cases
+from catalog.api import (
+    BATCH_BODY_BYTES_MAX,
+    PRODUCT_BODY_BYTES_MAX,
+    Batch,
+    ExportQuery,
+    ProductBody,
+    ProductsQuery,
+    Rebuild,
+    content_of,
+)
+from catalog.dynamodb import DynamoDBProducts, read_product
+from catalog.model import (
+    Content,
+    InvalidProductError,
+    ProductNotFoundError,
+    SKUTakenError,
+    StaleProductError,
+    TooManySKUChangesError,
+)
+from catalog.search import DynamoDBSearch
+from catalog.views import (
+    BatchView,
+    CategoriesView,
+    ExportView,
+    ProductsView,
+    ProductView,
+    RebuiltView,
+    WrittenProductView,
+    batch_view,
+    categories_view,
+    export_view,
+    product_view,
+    products_view,
+    written_view,
+)
+from tradepost.kernel.clock import utc_now
+from tradepost.platform import aws, outbox
+from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.dynamodb import from_item
+from tradepost.platform.service import Reply, Service, View
+
+_STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/catalog/stream/placeholder"
+
+# What the public reads may be this old anyway, between the table and its index.
+_BRIEFLY_CACHED = {"Cache-Control": "public, max-age=30"}
+
+# What a cursor of these listings is good for.
+_EXPORT = "products-export"
+_REBUILD = "rebuild-search"
+
+V = TypeVar("V", bound=View)
+
+app = Service("catalog")
+
+
+@functools.cache
+def products() -> DynamoDBProducts:
+    return DynamoDBProducts(aws.dynamodb(), os.environ["CATALOG_TABLE"])
+
+
+@functools.cache
+def index() -> DynamoDBSearch:
+    return DynamoDBSearch(aws.dynamodb(), os.environ["CATALOG_TABLE"])
+
+
+@app.get("/v1/products", roles=PUBLIC, refusals=(InvalidCursorError,))
+def search_products(query: ProductsQuery) -> ProductsView:
+    """Browse and search the products on sale.
+
+    `q` finds products by the words they begin with, all of them; prices are in minor units. A
+    page may hold fewer products than `limit`, even none: `next_cursor` alone tells the end.
+    """
+    page = index().search(query.query(), read_cursor(query.cursor, query.listing))
+    return _with_headers(
+        products_view(page, sign_cursor(page.after, query.listing)), _BRIEFLY_CACHED
+    )
+
+
+@app.get("/v1/products/{handle}", roles=PUBLIC, refusals=(ProductNotFoundError,))
+def show_product(handle: str) -> ProductView:
+    """Show one product on sale with its variants."""
+    product = use_cases.show_product(handle, products=products())
+    return _with_headers(product_view(product), {**_BRIEFLY_CACHED, "ETag": f'"{product.version}"'})
+
+
+@app.get("/v1/categories", roles=PUBLIC)
+def list_categories() -> CategoriesView:
+    """List the categories and how many products on sale each has."""
+    return _with_headers(categories_view(index().categories()), _BRIEFLY_CACHED)
+
+
+@app.put(
+    "/v1/products/{handle}",
+    roles={Role.ADMIN},
+    refusals=(InvalidProductError, SKUTakenError, StaleProductError, TooManySKUChangesError),
+    body_bytes_max=PRODUCT_BODY_BYTES_MAX,
+)
+def put_product(handle: str, body: ProductBody, correlation_id: str) -> WrittenProductView:
+    """Create a product or replace all of it.
+
+    The same content again changes nothing. An unpublished product is kept, but not shown or sold.
+    """
+    product, outcome = use_cases.put_product(
+        body.content(handle),
+        stored=products().find(handle),
+        correlation_id=correlation_id,
+        products=products(),
+        now=utc_now,
+    )
+    return written_view(product, outcome)
+
+
+@app.post(
+    "/v1/products/batch",
+    roles={Role.ADMIN},
+    repeatable="a product that has this content already is left as it is",
+    body_bytes_max=BATCH_BODY_BYTES_MAX,
+)
+def put_products(body: Batch, correlation_id: str) -> BatchView:
+    """Create or replace up to 50 products, each for itself.
+
+    A refused one is told with its problem and does not turn back the others.
+    """
+    read = [content_of(product) for product in body.products]
+    written = use_cases.put_products(
+        [content for content in read if isinstance(content, Content)],
+        correlation_id=correlation_id,
+        products=products(),
+        now=utc_now,
+    )
+    return batch_view(body.products, read, written)
+
+
+@app.delete(
+    "/v1/products/{handle}",
+    roles={Role.ADMIN},
+    status=204,
+    refusals=(ProductNotFoundError, StaleProductError),
+)
+def withdraw_product(handle: str, correlation_id: str) -> None:
+    """Take a product off sale; it is kept with its SKUs, and a `PUT` brings it back."""
+    use_cases.withdraw_product(
+        handle, correlation_id=correlation_id, products=products(), now=utc_now
+    )
+
+
+@app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
+def export_products(query: ExportQuery) -> ExportView:
+    """List all products, on sale or not, as `PUT` and the batch take them."""
+    after = read_cursor(query.cursor, _EXPORT)
+    page = use_cases.export_products(query.limit, after, products=products())
+    return export_view(page, lambda position: sign_cursor(position, _EXPORT))
+
+
+@app.post(
+    "/v1/products/rebuild-search",
+    roles={Role.ADMIN},
+    repeatable="the index of a product written anew is the same",
+    refusals=(InvalidCursorError,),
+)
+def rebuild_search(body: Rebuild) -> RebuiltView:
+    """Build the search index anew, up to 200 products a call.
+
+    Repeat with `next_cursor` until it is null. Searches go on being answered meanwhile.
+    """
+    after = read_cursor(body.cursor, _REBUILD)
+    count, position = use_cases.rebuild_search(after, products=products(), index=index())
+    return RebuiltView(products=count, next_cursor=sign_cursor(position, _REBUILD))
+
+
+@app.on_dynamodb_record(stream_arn=_STREAM, name="index_products", batch_size=100)
+def index_products(event: DynamoDBEvent) -> dict[str, Any]:
+    """Make changed products findable. The filter lets only product items in."""
+    records = [record["dynamodb"] for record in event.to_dict()["Records"]]
+    changed = [read_product(from_item(record["NewImage"])) for record in records]
+    again = use_cases.index_products(changed, index=index())
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": record["SequenceNumber"]}
+            for record, product in zip(records, changed, strict=True)
+            if product.handle in again
+        ]
+    }
+
+
+@app.on_dynamodb_record(stream_arn=_STREAM, name="relay", batch_size=100)
+def relay(event: DynamoDBEvent) -> dict[str, Any]:
+    """Publish the events that the table's stream brings."""
+    return outbox.relay(
+        event.to_dict(),
+        table=os.environ["CATALOG_TABLE"],
+        topic_arn=os.environ["EVENTS_TOPIC_ARN"],
+    )
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="relay_overdue")
+def relay_overdue(_event: CloudWatchEvent) -> None:
+    """Publish the events that the relay missed."""
+    outbox.relay_overdue(
+        table=os.environ["CATALOG_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"]
+    )
+
+
+def _with_headers(view: V, headers: dict[str, str]) -> V:
+    """Answer a view with headers of its own; its type stays what the API's description reads."""
+    return cast(V, Reply(view, headers=headers))

@@ -1,0 +1,208 @@
+"""
+The search index, as items of the `catalog` table that its stream's consumer keeps.
+
+    pk                  sk                item       attributes
+    PRODUCT#<handle>    INDEX             guard      version, words, categories
+    WORD#<two letters>  <word>#<handle>   posting    entry (JSON text)
+    LISTING#<category>  <handle>          listing    summary (JSON text), amount_minor, currency,
+    LISTING#*           <handle>            "        by_price, by_title, by_newest
+    CATEGORIES          <category>        category   product_count, revision
+
+The guard names all that the index holds of a product, and of which version. It changes in the
+same transaction as they do, on the condition that it is the one read: so a late or repeated
+change finds a newer guard and does nothing, and the counts are changed once per version. A
+product not on sale has a guard and nothing else.
+
+Access patterns, none of which reads more when the catalogue grows:
+
+    browse, by category or all     Query of one LISTING partition through the index `by-price`,
+                                   `by-title` or `by-newest` (each: pk and the attribute of its
+                                   name); other filters drop items of at most five reads, so a
+                                   page may be shorter than asked for, or empty, and go on
+    search by words                Query of one WORD partition for what begins with a word, at
+                                   most CANDIDATES_MAX postings; each posting has all words of
+                                   its product, so the other words cost no reads, and all that
+                                   sorts it; then BatchGetItem of the page's listings
+    categories with counts         Query of CATEGORIES
+    index a product                BatchGetItem of guards, then one transaction per product: its
+                                   different words, categories twice, and two
+
+Beyond the limit: of a word or beginning that more than CANDIDATES_MAX postings share, those
+first in the alphabet are searched. With several words any one below the limit makes the answer
+complete. A beginning works from two letters on. A product is found by its first WORDS_MAX words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from catalog.entries import Entry, Rank, amount_key, rank
+from catalog.indexing import EVERYTHING, DynamoDBIndexing, listing_key, word_key
+from catalog.ports import Category, Page, Position, ProductQuery, Sort, Summary
+from catalog.words import words_of
+from tradepost.kernel.money import AMOUNT_MINOR_MAX
+from tradepost.platform.dynamodb import Item, from_item, get_all, to_item
+
+# What a search of one word reads at most: about 400 KB, or 50 read units.
+CANDIDATES_MAX = 1_000
+# Words of one search that are read before their answer is taken as it is.
+_WORDS_READ_MAX = 3
+WORDS_ASKED_MAX = 8
+
+# A filter drops items after they are read: so many reads, of so many items, for one page.
+_READS_MAX = 5
+_READ_ITEMS = 200
+
+_ENTRY = TypeAdapter(Entry)
+_SUMMARY = TypeAdapter(Summary)
+
+# Each order has its index, and a direction: True is upwards.
+_ORDERS = {
+    Sort.RELEVANCE: ("by_newest", False),
+    Sort.NEWEST: ("by_newest", False),
+    Sort.TITLE: ("by_title", True),
+    Sort.PRICE: ("by_price", True),
+    Sort.PRICE_DESCENDING: ("by_price", False),
+}
+assert set(_ORDERS) == set(Sort)
+
+
+class DynamoDBSearch(DynamoDBIndexing):
+    """The whole index: what its consumer writes, and here what customers ask of it."""
+
+    def search(self, query: ProductQuery, after: Position | None) -> Page[Summary]:
+        """Find products on sale."""
+        if query.words is None:
+            return self._browse(query, after)
+        return self._find(query, words_of(query.words)[:WORDS_ASKED_MAX], after)
+
+    def categories(self) -> list[Category]:
+        """List the categories that hold a product on sale, in the order of their letters."""
+        return [Category(slug, count) for slug, count in self.counts() if count > 0]
+
+    def _find(
+        self, query: ProductQuery, wanted: Sequence[str], after: Position | None
+    ) -> Page[Summary]:
+        hits = [
+            (rank(entry, query, wanted), entry)
+            for entry in self._candidates(wanted)
+            if entry.passes(query) and entry.relevance(wanted)
+        ]
+        hits.sort(key=lambda hit: hit[0])
+        if after is not None:
+            last = Rank(after["number"], after["text"], after["handle"])
+            hits = [hit for hit in hits if hit[0] > last]
+        shown = hits[: query.limit]
+        summaries = self._summaries([entry.handle for _, entry in shown])
+        position = None
+        if len(hits) > len(shown):
+            last = shown[-1][0]
+            position = {"number": last.number, "text": last.text, "handle": last.handle}
+        return Page(summaries, position)
+
+    def _candidates(self, wanted: Sequence[str]) -> list[Entry]:
+        """Read the postings of one of the words: the first whose postings are within the limit.
+
+        Longer words are rarer, so they are tried first.
+        """
+        found: list[Entry] = []
+        for word in sorted(wanted, key=len, reverse=True)[:_WORDS_READ_MAX]:
+            found, complete = self._postings(word)
+            if complete:
+                break
+        return list({entry.handle: entry for entry in found}.values())
+
+    def _postings(self, word: str) -> tuple[list[Entry], bool]:
+        found: list[Entry] = []
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :bucket AND begins_with(sk, :word)",
+            "ExpressionAttributeValues": to_item(
+                {":bucket": word_key(word, "")["pk"], ":word": word}
+            ),
+        }
+        while True:
+            answer = self._client.query(**request, Limit=CANDIDATES_MAX - len(found))
+            items = [from_item(item) for item in answer["Items"]]
+            found += [_ENTRY.validate_json(item["entry"]) for item in items]
+            if "LastEvaluatedKey" not in answer:
+                return found, True
+            if len(found) >= CANDIDATES_MAX:
+                return found, False
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _summaries(self, handles: Sequence[str]) -> tuple[Summary, ...]:
+        keys = [listing_key(EVERYTHING, handle) for handle in handles]
+        items = {item["sk"]: item for item in get_all(self._client, self._table, keys)}
+        return tuple(_summary(items[handle]) for handle in handles if handle in items)
+
+    def _browse(self, query: ProductQuery, after: Position | None) -> Page[Summary]:
+        listing = f"LISTING#{query.category or EVERYTHING}"
+        key = _ORDERS[query.sort][0]
+        request = self._listing_request(query, listing)
+        shown: list[Item] = []
+        position = after
+        for _ in range(_READS_MAX):
+            if position is not None:
+                start = {"pk": listing, "sk": position["handle"], key: position["key"]}
+                request["ExclusiveStartKey"] = to_item(start)
+            answer = self._client.query(**request)
+            items = [from_item(item) for item in answer["Items"]]
+            taken = items[: query.limit - len(shown)]
+            shown += taken
+            if len(taken) < len(items):
+                position = _position(taken[-1] if taken else shown[-1], key)
+                break
+            if "LastEvaluatedKey" not in answer:
+                position = None
+                break
+            position = _position(from_item(answer["LastEvaluatedKey"]), key)
+            if len(shown) == query.limit:
+                break
+        return Page(tuple(_summary(item) for item in shown), position)
+
+    def _listing_request(self, query: ProductQuery, listing: str) -> dict[str, Any]:
+        key, upwards = _ORDERS[query.sort]
+        conditions, filters = ["pk = :listing"], []
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {":listing": listing}
+        if query.currency is not None:
+            filters.append("#currency = :currency")
+            names["#currency"] = "currency"
+            values[":currency"] = query.currency
+        if query.amount_min is not None or query.amount_max is not None:
+            low = query.amount_min or 0
+            high = AMOUNT_MINOR_MAX if query.amount_max is None else query.amount_max
+            if key == "by_price":
+                conditions.append("#by_price BETWEEN :low AND :high")
+                names["#by_price"] = "by_price"
+                # Every key is longer than its bare amount, so `high` itself is below this.
+                values |= {":low": amount_key(low), ":high": amount_key(high + 1)}
+            else:
+                filters.append("#amount_minor BETWEEN :low AND :high")
+                names["#amount_minor"] = "amount_minor"
+                values |= {":low": low, ":high": high}
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": key.replace("_", "-"),
+            "KeyConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeValues": to_item(values),
+            "ScanIndexForward": upwards,
+            "Limit": _READ_ITEMS if filters else query.limit,
+        }
+        if names:
+            request["ExpressionAttributeNames"] = names
+        if filters:
+            request["FilterExpression"] = " AND ".join(filters)
+        return request
+
+
+def _position(item: Item, key: str) -> dict[str, Any]:
+    return {"handle": item["sk"], "key": item[key]}
+
+
+def _summary(item: Item) -> Summary:
+    return _SUMMARY.validate_json(item["summary"])

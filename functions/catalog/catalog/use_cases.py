@@ -1,0 +1,228 @@
+"""What a merchant does with products and a customer does to find them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from catalog.model import (
+    Content,
+    Outcome,
+    Product,
+    ProductNotFoundError,
+    StaleProductError,
+    new_product,
+)
+from catalog.ports import Page, Position, ProductRepository, SearchIndex
+from tradepost.contracts.catalog import (
+    OfferedVariant,
+    ProductChangedV1,
+    ProductPublishedV1,
+    ProductWithdrawnV1,
+)
+from tradepost.contracts.event import Event, event_id
+from tradepost.kernel.clock import Clock
+from tradepost.kernel.errors import DomainError
+
+# Merchants writing one product at once; each attempt lets at least one of them through.
+_ATTEMPTS_MAX = 5
+
+# As many as fit well into the ten seconds of a function.
+REBUILT_PER_CALL_MAX = 200
+
+
+def show_product(handle: str, *, products: ProductRepository) -> Product:
+    """Show a product that is on sale.
+
+    Raises
+    ------
+    ProductNotFoundError
+        Unknown or withdrawn: the public cannot tell which.
+    """
+    product = products.find_many([handle]).get(handle)
+    if product is None or not product.is_on_sale:
+        raise ProductNotFoundError(handle)
+    return product
+
+
+def put_product(
+    content: Content,
+    *,
+    stored: Product | None,
+    correlation_id: str,
+    products: ProductRepository,
+    now: Clock,
+) -> tuple[Product, Outcome]:
+    """Create the product or replace all of its content; `stored` is what is believed there.
+
+    The event is written with the change. The last writer wins. Safe to repeat: the same content
+    again writes nothing.
+
+    Raises
+    ------
+    SKUTakenError
+        Another product has one of the SKUs.
+    StaleProductError
+        Others kept writing it; nothing was written, and the call may be repeated.
+    """
+    for _ in range(_ATTEMPTS_MAX):
+        if stored is not None and stored.content == content:
+            return stored, Outcome.UNCHANGED
+        moment = now()
+        if stored is None:
+            product = new_product(content, at=moment)
+        else:
+            product = stored.revised(content, at=moment)
+        try:
+            products.save(
+                product,
+                replacing=stored,
+                event=_fact(stored, product, correlation_id=correlation_id, at=moment),
+            )
+        except StaleProductError:
+            stored = products.find(content.handle)
+        else:
+            return product, Outcome.CREATED if stored is None else Outcome.CHANGED
+    raise StaleProductError(content.handle)
+
+
+def put_products(
+    contents: Sequence[Content],
+    *,
+    correlation_id: str,
+    products: ProductRepository,
+    now: Clock,
+) -> list[Outcome | DomainError]:
+    """Create or replace many products, each for itself: a refused one is told and left out."""
+    stored = products.find_many(content.handle for content in contents)
+    results: list[Outcome | DomainError] = []
+    for content in contents:
+        try:
+            _, outcome = put_product(
+                content,
+                stored=stored.get(content.handle),
+                correlation_id=correlation_id,
+                products=products,
+                now=now,
+            )
+        except DomainError as refusal:
+            results.append(refusal)
+        else:
+            results.append(outcome)
+    return results
+
+
+def withdraw_product(
+    handle: str, *, correlation_id: str, products: ProductRepository, now: Clock
+) -> None:
+    """Take a product off sale. It is kept, and its SKUs stay its own; safe to repeat.
+
+    Raises
+    ------
+    ProductNotFoundError
+        There never was such a product.
+    StaleProductError
+        Others kept writing it.
+    """
+    for _ in range(_ATTEMPTS_MAX):
+        stored = products.find(handle)
+        if stored is None:
+            raise ProductNotFoundError(handle)
+        if not stored.is_on_sale:
+            return
+        moment = now()
+        product = stored.withdrawn(at=moment)
+        event = _fact(stored, product, correlation_id=correlation_id, at=moment)
+        try:
+            products.save(product, replacing=stored, event=event)
+        except StaleProductError:
+            continue
+        return
+    raise StaleProductError(handle)
+
+
+def export_products(
+    limit: int, after: Position | None, *, products: ProductRepository
+) -> Page[Product]:
+    """List all products whole, on sale or not, in the order of their handles."""
+    page = products.handles(limit, after)
+    found = products.find_many(page.items)
+    return Page(tuple(found[handle] for handle in page.items if handle in found), page.after)
+
+
+def index_products(changed: Sequence[Product], *, index: SearchIndex) -> frozenset[str]:
+    """Make changed products findable as they now are, whatever order the changes come in.
+
+    Returns the handles that should come again.
+    """
+    newest: dict[str, Product] = {}
+    for product in changed:
+        known = newest.get(product.handle)
+        if known is None or known.version < product.version:
+            newest[product.handle] = product
+    return index.update(list(newest.values()))
+
+
+def rebuild_search(
+    after: Position | None, *, products: ProductRepository, index: SearchIndex
+) -> tuple[int, Position | None]:
+    """Build the index anew for the next products, as many as one call manages.
+
+    Returns how many those were and where to go on; None when all are done. Searches go on being
+    answered meanwhile. Safe to repeat, from anywhere.
+    """
+    page = products.handles(REBUILT_PER_CALL_MAX, after)
+    found: Mapping[str, Product] = products.find_many(page.items)
+    index.rebuild(list(found.values()))
+    if page.after is None:
+        index.recount()
+    return len(found), page.after
+
+
+def _fact(
+    before: Product | None, after: Product, *, correlation_id: str, at: datetime
+) -> Event | None:
+    """State what others have to know of the change; None while it is not on sale."""
+    was_on_sale = before is not None and before.is_on_sale
+    if not was_on_sale and not after.is_on_sale:
+        return None
+    kept = after.content.skus
+    previous = before.content.skus if before is not None else ()
+    told: dict[str, Any] = {
+        "occurred_at": at,
+        "correlation_id": correlation_id,
+        "version": after.version,
+        "product_id": after.product_id,
+        "handle": after.handle,
+    }
+
+    def identified(event_type: str) -> str:
+        return event_id(event_type, after.product_id, after.version)
+
+    if not after.is_on_sale:
+        gone = tuple(dict.fromkeys((*previous, *kept)))
+        return ProductWithdrawnV1(event_id=identified(ProductWithdrawnV1.TYPE), skus=gone, **told)
+    if not was_on_sale:
+        return ProductPublishedV1(
+            event_id=identified(ProductPublishedV1.TYPE), variants=_offered(after.content), **told
+        )
+    return ProductChangedV1(
+        event_id=identified(ProductChangedV1.TYPE),
+        variants=_offered(after.content),
+        removed_skus=tuple(sku for sku in previous if sku not in kept),
+        **told,
+    )
+
+
+def _offered(content: Content) -> tuple[OfferedVariant, ...]:
+    return tuple(
+        OfferedVariant(
+            sku=variant.sku,
+            title=content.title_of(variant),
+            amount_minor=variant.price.amount_minor,
+            currency=variant.price.currency,
+            weight_grams=variant.weight_grams,
+        )
+        for variant in content.variants
+    )

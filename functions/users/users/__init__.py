@@ -1,0 +1,1 @@
+"""Users: accounts, their passwords and roles, sessions, and the tokens all contexts trust."""

@@ -1,0 +1,138 @@
+"""The interpreter of state machines, without the work it does again and again.
+
+moto parses the definition with ANTLR for every execution and every JSONPath for every state, starts three threads per
+execution and one more per task, makes a boto3 client per task, and writes out a whole state to log its
+failure. What is parsed holds no state of an execution except while one runs it, so a parsed program is lent to one
+execution at a time and taken back when that has really ended.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import threading
+from collections import defaultdict
+from typing import Any
+
+from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda.models import lambda_backends
+from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.program.program import Program
+from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import boto_client, json_path
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+from infra.local.threads import RESERVE
+
+PROGRAMS_KEPT_PER_DEFINITION = 64
+PATHS_MAX = 5_000
+
+_programs: defaultdict[str, list[Any]] = defaultdict(list)
+_programs_lock = threading.Lock()
+_moto_evaluate = ExecutionState._evaluate_with_timeout
+_moto_invoke = lambda_eval_utils._invoke_lambda_function
+
+
+def install() -> None:
+    """Replace how programs, threads and clients are had."""
+    ExecutionWorker.start = _start  # type: ignore[method-assign]
+    ExecutionWorker._get_evaluation_entrypoint = _borrow_program  # type: ignore[method-assign]
+    Program.eval = _eval_program  # type: ignore[method-assign]
+    EvalComponent._log_failure_event_exception = _no_log  # type: ignore[method-assign, assignment]
+    EvalComponent._log_exception = _no_log  # type: ignore[method-assign, assignment]
+    lambda_eval_utils._invoke_lambda_function = _invoke_directly
+    for module in (json_path, result_path):
+        module.parse = functools.lru_cache(maxsize=PATHS_MAX)(module.parse)
+    client_for = _one_client_per_service(boto_client.boto_client_for)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("moto.stepfunctions.parser"):
+            if hasattr(module, "boto_client_for"):
+                module.boto_client_for = client_for  # type: ignore[attr-defined]
+
+
+def _start(self: Any) -> None:
+    RESERVE.run(self._execution_logic)
+
+
+def _borrow_program(self: Any) -> Any:
+    definition = self._evaluation_details.state_machine_details.definition
+    with _programs_lock:
+        idle = _programs[definition]
+        program = idle.pop() if idle else None
+    if program is None:
+        program = AmazonStateLanguageParser.parse(definition)[0]
+    program._local_definition = definition
+    return program
+
+
+def _give_back(program: Any) -> None:
+    definition = program.__dict__.get("_local_definition")
+    if definition is None:
+        return
+    with _programs_lock:
+        idle = _programs[definition]
+        if len(idle) < PROGRAMS_KEPT_PER_DEFINITION:
+            idle.append(program)
+
+
+def _eval_program(self: Any, env: Any) -> None:
+    env.next_state_name = self.start_at.start_at_name
+    if self.timeout_seconds is None:
+        _run_program(self, env)
+        return
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            _run_program(self, env)
+        finally:
+            ended.set()
+
+    RESERVE.run(run)
+    if not ended.wait(self.timeout_seconds.timeout_seconds):
+        env.set_timed_out()
+
+
+def _run_program(program: Any, env: Any) -> None:
+    try:
+        EvalComponent.eval(program, env)
+    finally:
+        _give_back(program)
+
+
+def _no_log(self: Any, *_args: Any, **_kwargs: Any) -> None:
+    """Leave the failure to the execution's history."""
+
+
+def _invoke_directly(parameters: dict[str, Any], region: str, state_credentials: Any) -> Any:
+    arn = parameters["FunctionName"]
+    account = arn.split(":")[4] if arn.startswith("arn:") else None
+    if account is None or parameters.keys() - {"FunctionName", "Payload"}:
+        return _moto_invoke(parameters, region, state_credentials)
+    functions = lambda_backends[account][region]._lambdas
+    try:
+        function = functions.get_function_by_name_or_arn_with_qualifier(arn)
+    except UnknownFunctionException:
+        # boto3's error has the name that a Catch looks for.
+        return _moto_invoke(parameters, region, state_credentials)
+    headers: dict[str, str] = {}
+    payload = function.invoke(parameters.get("Payload") or b"{}", {}, headers)
+    response = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": json.loads(payload)}
+    if "x-amz-function-error" in headers:
+        response["FunctionError"] = headers["x-amz-function-error"]
+    return response
+
+
+def _one_client_per_service(make: Any) -> Any:
+    @functools.cache
+    def client(region: str, service: str) -> Any:
+        return make(region=region, service=service)
+
+    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        return client(region, service)
+
+    return client_for

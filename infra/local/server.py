@@ -1,0 +1,115 @@
+"""The local stack over HTTP: the API, what is only local under `/_local`, and AWS under `/_aws`."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from waitress.server import create_server
+
+from infra.local.stack import LocalStack
+
+THREADS = 32
+CONNECTIONS_MAX = 2_000
+# The gateway answers a larger body itself, so the server must let it in.
+BODY_BYTES_MAX = 11 * 1024 * 1024
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+Environ = dict[str, Any]
+
+
+class LocalSite:
+    """The WSGI application that `serve` serves."""
+
+    def __init__(self, stack: LocalStack, aws_endpoint: str) -> None:
+        self._stack = stack
+        self._aws_endpoint = aws_endpoint
+        self._aws = DomainDispatcherApplication(create_backend_app)
+        self._pages: dict[str, Callable[[Environ], tuple[str, str]]] = {
+            "/_local": self._about,
+            "/_local/mailbox": self._mailbox,
+            "/_local/mailbox.html": self._mailbox_page,
+        }
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/_aws" or path.startswith("/_aws/"):
+            return self._to_aws(environ, start_response)
+        page = self._pages.get(path.rstrip("/"))
+        if page is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return self._stack.gateway(environ, start_response)
+        content_type, text = page(environ)
+        body = text.encode()
+        start_response(
+            "200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+        )
+        return [body] if environ["REQUEST_METHOD"] == "GET" else [b""]
+
+    def _about(self, _: Environ) -> tuple[str, str]:
+        about = {
+            "stage": self._stack.stage,
+            "region": self._stack.region,
+            "aws_endpoint": self._aws_endpoint,
+        }
+        return "application/json", json.dumps(about)
+
+    def _mailbox(self, environ: Environ) -> tuple[str, str]:
+        return "application/json", json.dumps(self._stack.mailbox.list(_recipient(environ)))
+
+    def _mailbox_page(self, environ: Environ) -> tuple[str, str]:
+        return "text/html; charset=utf-8", self._stack.mailbox.page(_recipient(environ))
+
+    def _to_aws(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        # Whoever reaches this may do anything, so nobody from outside may.
+        if environ.get("REMOTE_ADDR") not in LOOPBACK:
+            start_response("403 Forbidden", [("Content-Length", "0")])
+            return [b""]
+        below = dict(environ)
+        below["PATH_INFO"] = environ["PATH_INFO"].removeprefix("/_aws") or "/"
+        below["RAW_URI"] = environ.get("REQUEST_URI", "").removeprefix("/_aws") or "/"
+        below["REQUEST_URI"] = below["RAW_URI"]
+        result: Iterable[bytes] = self._aws(below, start_response)
+        return result
+
+
+def serve(stack: LocalStack, host: str = "127.0.0.1", port: int = 8000) -> int:
+    """Serve until interrupted; return the exit status: 1 if the port is taken.
+
+    The pump runs meanwhile.
+    """
+    try:
+        listener = socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {host}:{port}: {error.strerror}\n")
+        return 1
+    site = LocalSite(stack, f"http://{host}:{port}/_aws")
+    server = create_server(
+        site,
+        sockets=[listener],
+        threads=THREADS,
+        connection_limit=CONNECTIONS_MAX,
+        asyncore_use_poll=True,
+        max_request_body_size=BODY_BYTES_MAX,
+        ident="local",
+        clear_untrusted_proxy_headers=True,
+    )
+    stack.pump.start()
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+        stack.pump.stop()
+    return 0
+
+
+def _recipient(environ: Environ) -> str | None:
+    values = parse_qs(environ.get("QUERY_STRING", "")).get("to")
+    return values[-1] if values else None

@@ -1,0 +1,202 @@
+"""The local stack: templates deployed, apps loaded, sources mapped, everything in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+from moto.sqs.models import sqs_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+from infra.gateway_responses import RESPONSES, GatewayResponse
+from infra.local import corrections, templates
+from infra.local.clock import Clock, SystemClock
+from infra.local.corrections import dynamodb_indexes, dynamodb_streams, lambda_functions, sns, sqs
+from infra.local.corrections.stepfunctions import REGISTER
+from infra.local.event_sources import StreamSource
+from infra.local.functions import Functions
+from infra.local.gateway import Gateway
+from infra.local.mailbox import Mailbox
+from infra.local.mappings import Mappings
+from infra.local.pump import Pump
+
+REGION = "eu-west-1"
+ACCOUNT_ID = "123456789012"
+
+_MOTO_CONFIG = {
+    "core": {"mock_credentials": True, "reset_boto3_session": False},
+    "stepfunctions": {"execute_state_machine": True},
+}
+
+
+class LocalStack:
+    """A whole stage in this process, as a context manager.
+
+    Parameters
+    ----------
+    root
+        The repository: `functions/`, `chalice-config/` and `infra/templates/` are read from it.
+    project
+        The first part of every deployed name: `<project>-<stage>-...`.
+    responses
+        The gateway's own answers, by API Gateway's names.
+    """
+
+    gateway: Gateway
+    functions: Functions
+    pump: Pump
+    mailbox: Mailbox
+    outputs: dict[str, str]
+
+    def __init__(
+        self,
+        root: Path,
+        stage: str = "local",
+        *,
+        project: str = "tradepost",
+        responses: Mapping[str, GatewayResponse] = RESPONSES,
+        clock: Clock | None = None,
+    ) -> None:
+        self.root = root
+        self.stage = stage
+        self.region = REGION
+        self.account_id = ACCOUNT_ID
+        self.clock: Clock = clock or SystemClock()
+        self._project = project
+        self._responses = responses
+        self._environment: dict[str, str] = {}
+        self._mock = mock_aws(config=_MOTO_CONFIG)  # type: ignore[call-overload, arg-type]
+
+    def __enter__(self) -> Self:
+        self._environment = dict(os.environ)
+        try:
+            self._start()
+        except BaseException:
+            self._restore()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.pump.close()
+        self._restore()
+
+    def drain(self, timeout_seconds: float = 60.0) -> int:
+        """Run until nothing moves any more; see `Pump.drain`."""
+        return self.pump.drain(timeout_seconds)
+
+    def reset(self) -> None:
+        """Empty tables, streams, queues, executions and mails; keep what was deployed.
+
+        Keys and secrets stay as they are. Nothing may run meanwhile.
+        """
+        for table in dynamodb_backends[ACCOUNT_ID][REGION].tables.values():
+            table.items.clear()
+            dynamodb_indexes.forget(table)
+            if table.stream_shard is not None:
+                dynamodb_streams.clear(table.stream_shard)
+        for queue in sqs_backends[ACCOUNT_ID][REGION].queues.values():
+            with sqs.LOCK:
+                queue._messages = []
+                queue._pending_messages = set()
+        REGISTER.clear()
+        for machine in stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines:
+            machine.executions = []
+        for source in self.pump.sources:
+            if isinstance(source, StreamSource):
+                source.restart()
+        self.mailbox.clear()
+        self.gateway.authorizers.forget()
+
+    def _start(self) -> None:
+        self._prepare_environment()
+        corrections.install()
+        self._mock.start()
+        self._use_credentials()
+        prefix = f"{self._project}-{self.stage}"
+        self.outputs = templates.deploy(
+            self.root / "infra" / "templates", prefix, {"Stage": self.stage}
+        )
+        for name, value in self.outputs.items():
+            os.environ[templates.environment_name(name)] = value
+        self.functions = Functions(
+            self.root,
+            project=self._project,
+            stage=self.stage,
+            arn_prefix=f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function",
+        )
+        self.functions.load()
+        self.functions.create_in_lambda(self._role_arn())
+        lambda_functions.use(self.functions)
+        sns.call_function = self._call_function
+        self.gateway = Gateway(
+            self.functions,
+            stage=self.stage,
+            region=REGION,
+            account_id=ACCOUNT_ID,
+            responses=self._responses,
+            clock=self.clock,
+        )
+        mappings = Mappings(
+            self.functions,
+            name_prefix=prefix,
+            region=REGION,
+            account_id=ACCOUNT_ID,
+            clock=self.clock,
+        )
+        self.pump = Pump(self.functions, mappings.sources(), self.clock)
+        self.mailbox = Mailbox(REGION, ACCOUNT_ID)
+
+    def _prepare_environment(self) -> None:
+        endpoint = os.environ.pop("AWS_ENDPOINT_URL", None)
+        if endpoint is not None:
+            sys.stderr.write(f"AWS_ENDPOINT_URL={endpoint} is not used by the local stack\n")
+        os.environ.update(
+            AWS_DEFAULT_REGION=REGION,
+            AWS_REGION=REGION,
+            # moto answers at the plain host names only.
+            AWS_ACCOUNT_ID_ENDPOINT_MODE="disabled",
+            # Functions have no zip here.
+            VALIDATE_LAMBDA_S3="false",
+            STAGE=self.stage,
+        )
+        os.environ.pop("AWS_PROFILE", None)
+
+    def _use_credentials(self) -> None:
+        # moto answers anybody; these make sure that nobody is ever asked for real.
+        os.environ.update(
+            AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local", AWS_SESSION_TOKEN="local"
+        )
+        boto3.setup_default_session()
+
+    def _role_arn(self) -> str:
+        trust = {"Version": "2012-10-17", "Statement": []}
+        role: str = boto3.client("iam").create_role(
+            RoleName=f"{self._project}-{self.stage}-functions",
+            AssumeRolePolicyDocument=json.dumps(trust),
+        )["Role"]["Arn"]
+        return role
+
+    def _call_function(self, arn: str, event: dict[str, Any]) -> None:
+        self.functions.run_later(arn.rsplit(":", 1)[-1], json.dumps(event))
+
+    def _restore(self) -> None:
+        lambda_functions.use(None)
+        sns.call_function = None
+        self._mock.stop()
+        boto3.setup_default_session()
+        os.environ.clear()
+        os.environ.update(self._environment)
+

@@ -1,0 +1,232 @@
+"""The catalogue on moto: its table from the template, its app, and its stream fed by hand."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+
+from catalog.dynamodb import DynamoDBProducts
+from catalog.search import DynamoDBSearch
+from tradepost.kernel.clock import set_clock
+from tradepost.platform import aws
+from tradepost.platform.dynamodb import from_item
+
+ROOT = Path(__file__).parents[3]
+TABLE = "tradepost-test-catalog"
+
+
+class _Template(yaml.SafeLoader):
+    pass
+
+
+_Template.add_multi_constructor(
+    "!", lambda _loader, suffix, node: TABLE if node.value.endswith("-catalog") else suffix
+)
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+    template = yaml.load((ROOT / "infra/templates/data.yaml").read_text(), Loader=_Template)
+    properties = template["Resources"]["CatalogTable"]["Properties"]
+    names = ("TableName", "BillingMode", "KeySchema", "AttributeDefinitions")
+    return {name: properties[name] for name in (*names, "GlobalSecondaryIndexes")}
+
+
+def _load_app() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "functions_catalog_app", ROOT / "functions" / "catalog" / "app.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def catalog_app() -> ModuleType:
+    return _load_app()
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+        "CATALOG_TABLE": TABLE,
+        "CURSOR_SECRET": "cursor",
+        "STAGE": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        aws.forget_clients()
+        dynamodb = boto3.client("dynamodb")
+        dynamodb.create_table(
+            **_table(),
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+        boto3.client("secretsmanager").create_secret(
+            Name="cursor", SecretString=json.dumps({"key": "a key of more than thirty-two bytes"})
+        )
+        yield dynamodb
+        set_clock(None)
+        aws.forget_clients()
+
+
+@pytest.fixture
+def products(client: Any) -> DynamoDBProducts:
+    return DynamoDBProducts(client, TABLE)
+
+
+@pytest.fixture
+def index(client: Any) -> DynamoDBSearch:
+    return DynamoDBSearch(client, TABLE)
+
+
+@pytest.fixture
+def items(client: Any) -> Callable[..., list[dict[str, Any]]]:
+    """All items of the table whose partition begins so, by their keys."""
+
+    def read(prefix: str = "") -> list[dict[str, Any]]:
+        pages = client.get_paginator("scan").paginate(TableName=TABLE)
+        found = [from_item(item) for page in pages for item in page["Items"]]
+        wanted = [item for item in found if item["pk"].startswith(prefix)]
+        return sorted(wanted, key=lambda item: (item["pk"], item["sk"]))
+
+    return read
+
+
+@pytest.fixture
+def stream(client: Any) -> Callable[[], list[dict[str, Any]]]:
+    """The records of the table's stream since the last call, as Lambda's filter lets them in."""
+    streams = boto3.client("dynamodbstreams")
+    arn = client.describe_table(TableName=TABLE)["Table"]["LatestStreamArn"]
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    position = {
+        "iterator": streams.get_shard_iterator(
+            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+    }
+
+    def read() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = streams.get_records(ShardIterator=position["iterator"])
+            position["iterator"] = answer["NextShardIterator"]
+            if not answer["Records"]:
+                break
+            found += answer["Records"]
+        return [record for record in found if record["dynamodb"]["Keys"]["sk"]["S"] == "PRODUCT"]
+
+    return read
+
+
+@pytest.fixture
+def shop(client: Any, catalog_app: ModuleType, stream: Any) -> Iterator[Shop]:
+    catalog_app.products.cache_clear()
+    catalog_app.index.cache_clear()
+    yield Shop(catalog_app, stream)
+    catalog_app.products.cache_clear()
+    catalog_app.index.cache_clear()
+
+
+class Shop:
+    """The catalogue as its callers meet it."""
+
+    def __init__(self, module: ModuleType, stream: Callable[[], list[dict[str, Any]]]) -> None:
+        self._module = module
+        self._stream = stream
+
+    def call(
+        self,
+        method: str,
+        resource: str,
+        *,
+        handle: str | None = None,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        role: str = "admin",
+    ) -> SimpleNamespace:
+        event = {
+            "httpMethod": method,
+            "resource": resource,
+            "path": resource,
+            "headers": {"content-type": "application/json"},
+            "multiValueQueryStringParameters": {k: [v] for k, v in (query or {}).items()} or None,
+            "pathParameters": {"handle": handle} if handle is not None else None,
+            "stageVariables": None,
+            "body": json.dumps(body) if body is not None else None,
+            "isBase64Encoded": False,
+            "requestContext": {
+                "resourcePath": resource,
+                "httpMethod": method,
+                "requestId": "req_test",
+                "authorizer": {"principalId": "usr_admin", "role": role},
+            },
+        }
+        answer = self._module.app(event, None)
+        text = answer["body"]
+        return SimpleNamespace(
+            status=answer["statusCode"],
+            headers=answer["headers"],
+            body=json.loads(text) if text else None,
+        )
+
+    def put(self, handle: str, body: dict[str, Any]) -> SimpleNamespace:
+        return self.call("PUT", "/v1/products/{handle}", handle=handle, body=body)
+
+    def show(self, handle: str) -> SimpleNamespace:
+        return self.call("GET", "/v1/products/{handle}", handle=handle)
+
+    def withdraw(self, handle: str) -> SimpleNamespace:
+        return self.call("DELETE", "/v1/products/{handle}", handle=handle)
+
+    def search(self, **query: Any) -> SimpleNamespace:
+        asked = {name: str(value) for name, value in query.items()}
+        return self.call("GET", "/v1/products", query=asked)
+
+    def found(self, **query: Any) -> list[str]:
+        return [product["handle"] for product in self.search(**query).body["products"]]
+
+    def batch(self, *products: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = self.call("POST", "/v1/products/batch", body={"products": list(products)})
+        assert answer.status == 200, answer.body
+        results: list[dict[str, Any]] = answer.body["results"]
+        return results
+
+    def index_records(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._module.index_products({"Records": records}, None)
+        return answer
+
+    def catch_up(self) -> None:
+        """Let the index see everything written so far."""
+        records = self._stream()
+        for start in range(0, len(records), 100):
+            assert self.index_records(records[start : start + 100]) == {"batchItemFailures": []}
+
+
+@pytest.fixture
+def a_product() -> Callable[..., dict[str, Any]]:
+    """A product as `PUT` takes it; a test states only what it is about."""
+
+    def build(handle: str | None = None, *, amount: int = 1200, **fields: Any) -> dict[str, Any]:
+        sku = fields.pop("sku", f"{handle or 'mug'}-1".upper())
+        variant = {"sku": sku, "price": {"amount_minor": amount, "currency": "GBP"}}
+        body = {"title": (handle or "mug").replace("-", " ").title(), "variants": [variant]}
+        return {**({"handle": handle} if handle else {}), **body, **fields}
+
+    return build
