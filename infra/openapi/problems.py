@@ -8,10 +8,14 @@ from http import HTTPStatus
 from typing import Any
 
 from infra.gateway_responses import RESPONSES
-from tradepost.kernel.errors import DomainError, UnauthenticatedError, UnavailableError
+from tradepost.kernel.errors import (
+    DomainError,
+    IdempotencyMismatchError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from tradepost.platform.auth import PUBLIC
 from tradepost.platform.http import PROBLEM_CONTENT_TYPE, status_of
-from tradepost.platform.idempotency import IdempotencyMismatchError
 from tradepost.platform.service import (
     BodyTooLargeError,
     IdempotencyKeyMissingError,

@@ -66,7 +66,7 @@ def build(layout: Layout, stage: str, target: Target, folder: Path) -> Built:
     infrastructure = read_infrastructure(layout.templates)
     templates = dict(infrastructure.templates)
     parts = [_context_parts(layout, name, stage, infrastructure) for name in layout.contexts()]
-    apis = [_package(layout, part, target, folder) for part in parts]
+    apis = [_package(layout, part, _questions(part, parts), target, folder) for part in parts]
     home = authorizer_of(apis)
     for part, api in zip(parts, apis, strict=True):
         templates[part.context] = finish(api.raw, _deployed_parts(part, home))
@@ -88,10 +88,27 @@ def _context_parts(
     return ContextParts(context, stage, functions, needs_of(layout, context), infrastructure)
 
 
-def _package(layout: Layout, parts: ContextParts, target: Target, folder: Path) -> ContextApi:
+def _questions(asking: ContextParts, parts: list[ContextParts]) -> tuple[str, ...]:
+    """Name the functions of other contexts that a context's own source names."""
+    return tuple(
+        deployed_name(part.stage, part.context, function.name)
+        for part in parts
+        if part.context != asking.context
+        for function in part.functions
+        if f"{part.context}-{function.name}" in asking.needs.own_texts
+    )
+
+
+def _package(
+    layout: Layout,
+    parts: ContextParts,
+    questions: tuple[str, ...],
+    target: Target,
+    folder: Path,
+) -> ContextApi:
     """Run Chalice's packaging, and put the zip in place with bytecode added."""
     policies = {
-        function.name: default_policy(_grantee(parts, function), parts.infrastructure)
+        function.name: default_policy(_grantee(parts, function, questions), parts.infrastructure)
         for function in parts.functions
         if not (layout.config / parts.context / f"policy-{function.name}.json").exists()
     }
@@ -106,9 +123,9 @@ def _package(layout: Layout, parts: ContextParts, target: Target, folder: Path) 
     return ContextApi(parts.context, raw, parts.functions)
 
 
-def _grantee(parts: ContextParts, function: Function) -> Grantee:
+def _grantee(parts: ContextParts, function: Function, questions: tuple[str, ...]) -> Grantee:
     return Grantee(
-        context=parts.context,
+        questions=questions,
         deployed_name=deployed_name(parts.stage, parts.context, function.name),
         needs=parts.needs,
         is_authorizer=function.is_authorizer,

@@ -16,14 +16,15 @@ _WRITE_TABLE = ["BatchWriteItem", "ConditionCheckItem", "DeleteItem", "PutItem",
 
 @dataclass(frozen=True, slots=True)
 class Grantee:
-    """One function: its context, its deployed name, and what its context's source needs.
+    """One function: its deployed name, and what its context's source needs.
 
+    `questions` are the deployed names of other contexts' functions that the source names.
     `queue_output` and `stream_output` name the output with the ARN of what invokes it.
     """
 
-    context: str
     deployed_name: str
     needs: Needs
+    questions: tuple[str, ...] = ()
     is_authorizer: bool = False
     queue_output: str | None = None
     stream_output: str | None = None
@@ -34,14 +35,15 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
     statements = [*_observability(grantee), _verify_tokens(grantee, infrastructure)]
     if not grantee.is_authorizer:
         statements += [
-            _own_table(grantee, infrastructure),
+            _tables(grantee, infrastructure),
             _own_queue(grantee),
             *_own_stream(grantee),
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
             _read_cursor_key(grantee, infrastructure),
             _start_checkouts(grantee, infrastructure),
-            _send_mail(grantee),
+            _ask_other_contexts(grantee),
+            _send_mail(grantee, infrastructure),
         ]
     granted = [statement for statement in statements if statement is not None]
     return {"Version": "2012-10-17", "Statement": granted}
@@ -58,12 +60,18 @@ def _observability(grantee: Grantee) -> list[Statement]:
     ]
 
 
-def _own_table(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    table = infrastructure.output_like(grantee.context, "TableArn")
-    if table is None or "dynamodb" not in grantee.needs.clients:
+def _tables(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    # Its own, and that of the simulated provider or carrier which it plays itself.
+    tables = [
+        f"{output}Arn"
+        for variable, output in infrastructure.variables().items()
+        if variable in grantee.needs.own_texts and f"{output}Arn" in infrastructure.given_by
+    ]
+    if not tables:
         return None
     actions = [f"dynamodb:{action}" for action in sorted(_READ_TABLE + _WRITE_TABLE)]
-    return _allow("UseOwnTable", actions, [{"Ref": table}, _sub(f"${{{table}}}/index/*")])
+    indexes = [_sub(f"${{{table}}}/index/*") for table in tables]
+    return _allow("UseTables", actions, [*({"Ref": table} for table in tables), *indexes])
 
 
 def _own_queue(grantee: Grantee) -> Statement | None:
@@ -125,10 +133,17 @@ def _start_checkouts(grantee: Grantee, infrastructure: Infrastructure) -> Statem
     return _allow("StartCheckouts", ["states:StartExecution"], {"Ref": machine})
 
 
-def _send_mail(grantee: Grantee) -> Statement | None:
-    if "ses" not in grantee.needs.clients:
+def _ask_other_contexts(grantee: Grantee) -> Statement | None:
+    if not grantee.questions:
         return None
-    return _allow("SendMail", ["ses:SendEmail"], _arn("ses", "identity/*"))
+    functions = [_arn("lambda", f"function:{name}") for name in grantee.questions]
+    return _allow("AskOtherContexts", ["lambda:InvokeFunction"], functions)
+
+
+def _send_mail(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    if "ses" not in grantee.needs.clients or "MailSender" not in infrastructure.given_by:
+        return None
+    return _allow("SendMail", ["ses:SendEmail"], _arn("ses", "identity/${MailSender}"))
 
 
 def _allow(sid: str, actions: list[str], resource: Any) -> Statement:

@@ -9,7 +9,6 @@ from infra.package.context_template import LAYER_PARAMETERS
 from infra.package.layout import PackagingError, Target
 
 _LAYERS = dict(zip(LAYER_PARAMETERS, ("DepsLayer", "TradepostLayer"), strict=True))
-_ASKED_OF_THE_DEPLOYER = ("DomainName", "CertificateArn")
 
 
 def root_template(
@@ -36,30 +35,32 @@ def root_template(
         "DepsLayer": _layer(stage, target, "deps"),
         "TradepostLayer": _layer(stage, target, "tradepost"),
     }
+    asked: dict[str, Any] = {}
     for name, (file, template) in children.items():
-        parameters = {
-            parameter: _value(parameter, given_by)
-            for parameter, declared in template.get("Parameters", {}).items()
-            if parameter in _known(given_by) or "Default" not in declared
-        }
+        declared = template.get("Parameters", {})
+        # What has a default is the deployer's to say; the root asks for it in the same words.
+        own = {one: declared[one] for one in declared if "Default" in declared[one]}
+        asked |= own
         resources[logical_id(name)] = {
             "Type": "AWS::CloudFormation::Stack",
             "DeletionPolicy": "Delete",
             "UpdateReplacePolicy": "Delete",
-            "Properties": {"TemplateURL": f"./{file}", "Parameters": parameters},
+            "Properties": {
+                "TemplateURL": f"./{file}",
+                "Parameters": {
+                    one: {"Ref": one} if one in own else _value(one, given_by) for one in declared
+                },
+            },
         }
-    gateway = resources.get("Gateway")
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Tradepost, stage {stage}",
         "Parameters": {
             "Stage": {"Type": "String", "Default": stage, "AllowedValues": [stage]},
-            **{name: {"Type": "String", "Default": ""} for name in _ASKED_OF_THE_DEPLOYER},
+            **dict(sorted(asked.items())),
         },
         "Resources": resources,
-        "Outputs": {"URL": {"Value": {"Fn::GetAtt": ["Gateway", "Outputs.EndpointURL"]}}}
-        if gateway
-        else {},
+        "Outputs": {"URL": {"Value": {"Fn::GetAtt": ["Gateway", "Outputs.EndpointURL"]}}},
     }
 
 
@@ -68,12 +69,8 @@ def logical_id(name: str) -> str:
     return "".join(part.title() for part in name.replace("_", "-").split("-"))
 
 
-def _known(given_by: dict[str, tuple[str, str]]) -> set[str]:
-    return {"Stage", *_LAYERS, *_ASKED_OF_THE_DEPLOYER, *given_by}
-
-
 def _value(parameter: str, given_by: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    if parameter == "Stage" or parameter in _ASKED_OF_THE_DEPLOYER:
+    if parameter == "Stage":
         return {"Ref": parameter}
     if parameter in _LAYERS:
         return {"Ref": _LAYERS[parameter]}

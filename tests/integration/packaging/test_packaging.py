@@ -190,3 +190,46 @@ def _digests(built):
 def test_a_template_is_json_that_cloudformation_reads(built):
     for path in built.templates:
         assert json.loads(path.read_text())["AWSTemplateFormatVersion"] == "2010-09-09"
+
+
+def test_what_a_template_leaves_to_the_deployer_is_asked_by_the_root(built, template, layout):
+    root = template("root")
+    for path in layout.templates.glob("*.yaml"):
+        for name, parameter in template(path.stem)["Parameters"].items():
+            if "Default" in parameter:
+                assert root["Parameters"][name] == parameter
+
+
+def test_only_who_signs_tokens_may_sign(layout, template):
+    assert _contexts_allowed(layout, template, "kms:Sign") <= {"users"}
+
+
+def test_only_who_starts_checkouts_may_start_them(layout, template):
+    assert _contexts_allowed(layout, template, "states:StartExecution") <= {"carts"}
+
+
+def test_a_table_is_used_by_its_own_context(layout, template):
+    for context in layout.contexts():
+        for statement in _statements(template(context)):
+            if statement.get("Sid") == "UseTables":
+                tables = {one["Ref"] for one in statement["Resource"] if "Ref" in one}
+                assert tables <= {f"{context.title()}TableArn", "SimulatorsTableArn"}
+
+
+def _contexts_allowed(layout, template, action):
+    return {
+        context
+        for context in layout.contexts()
+        for statement in _statements(template(context))
+        if action in statement["Action"]
+    }
+
+
+def _statements(template):
+    return [
+        statement
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Role"
+        for policy in resource["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
