@@ -88,6 +88,7 @@ class _Table:
 
     def delete(self, key: dict[str, str]) -> None:
         try:
+            # unconditional: a session is ended whatever it has become.
             self._client.delete_item(TableName=self._name, Key=to_item(key))
         except (ClientError, HTTPClientError) as error:
             raise unavailable(error) from error
