@@ -1,0 +1,1 @@
+"""The command line `tradepost`: people and programs that act on a shop from outside."""
