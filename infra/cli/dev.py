@@ -14,7 +14,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from infra.cli.importing.loading import load_products
+from infra.cli.importer import load
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import picture
 from infra.local.server import LocalSite, PortTakenError, listen, serve
@@ -24,6 +24,8 @@ from infra.openapi import documentation
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+_DEMO_SKU = "MUG-STONEWARE-SAND"
+_DEMO_AMOUNT_MINOR = 1400
 DEMO_PRODUCTS = ROOT / "infra" / "demo" / "products.jsonl"
 
 # Known to everybody, and of use to nobody: the shop listens on this machine only, and forgets.
@@ -62,7 +64,7 @@ def dev(
             with _shop_in_process(site) as shop:
                 staff = _appointed(shop)
                 if not empty:
-                    load_products(DEMO_PRODUCTS, staff)
+                    load(DEMO_PRODUCTS, staff, currency="GBP")
             _welcome(url, empty=empty)
             serve(site, listener)
     except KeyboardInterrupt:
@@ -107,4 +109,19 @@ def _welcome(url: str, *, empty: bool) -> None:
 
 
 def _first_purchase(url: str) -> str:
-    return ""
+    """The commands of a first purchase, with curl alone, as the README has them."""
+    return f"""\
+A first purchase, as a guest (the README has it as a customer):
+
+  TOKEN=$(curl -s -X POST {url}/v1/guests | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+  curl -s "{url}/v1/products?q=mug"
+  curl -s -X PUT {url}/v1/cart/lines/{_DEMO_SKU} -H "Authorization: Bearer $TOKEN" \\
+       -H 'Content-Type: application/json' -d '{{"quantity": 1}}'
+  curl -s -X POST {url}/v1/checkouts -H "Authorization: Bearer $TOKEN" \\
+       -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -d '{{
+         "email": "you@example.com", "payment_method": "pm_card_ok",
+         "expected_total": {{"amount_minor": {_DEMO_AMOUNT_MINOR}, "currency": "GBP"}},
+         "shipping_address": {{"name": "You", "line1": "1 Road", "city": "York",
+                              "postal_code": "YO1 7HH", "country": "GB"}}}}'
+  curl -s {url}/v1/orders -H "Authorization: Bearer $TOKEN"
+"""
