@@ -81,7 +81,7 @@ class DynamoDBIndexing:
         """Write all that the index holds of these products anew, whatever it said before."""
         guards = self._guards(products)
         for slug in sorted({slug for product in products for slug in product.content.categories}):
-            # Creates a lost item, to be recounted; one revision more harms nobody.
+            # unconditional: creates a lost item, to be recounted; one revision more harms nobody.
             self._client.update_item(
                 TableName=self._table,
                 Key=to_item(category_key(slug)),
@@ -144,6 +144,7 @@ class DynamoDBIndexing:
             writes += self._put_listings(entry, summary_of(product))
         elif old_words:
             gone.append(listing_key(EVERYTHING, handle))
+        # unconditional: `_put_guard` conditions this transaction on the version it follows.
         writes += [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for key in gone]
         writes += [self._count(slug, 1) for slug in categories if slug not in old_categories]
         writes += [self._count(slug, -1) for slug in old_categories if slug not in categories]
@@ -179,6 +180,7 @@ class DynamoDBIndexing:
         text = json.dumps(asdict(entry), ensure_ascii=False)
         return [
             {
+                # unconditional: see `_put_guard`, in the same transaction.
                 "Put": {
                     "TableName": self._table,
                     "Item": to_item({**word_key(word, entry.handle), "entry": text}),
@@ -196,6 +198,7 @@ class DynamoDBIndexing:
         }
         return [
             {
+                # unconditional: see `_put_guard`, in the same transaction.
                 "Put": {
                     "TableName": self._table,
                     "Item": to_item({**listing_key(listing, entry.handle), **values}),
@@ -207,6 +210,7 @@ class DynamoDBIndexing:
     def _count(self, slug: str, difference: int) -> dict[str, Any]:
         """Count once per version: the guard in the same transaction sees to it."""
         return {
+            # unconditional: see `_put_guard`, in the same transaction.
             "Update": {
                 "TableName": self._table,
                 "Key": to_item(category_key(slug)),
