@@ -111,7 +111,8 @@ class TableBooks:
     def charges(self) -> dict[str, MoneyBook]:
         charges: dict[str, MoneyBook] = defaultdict(MoneyBook)
         for item in self._items("simulators"):
-            if item["sk"] == "CHARGE":
+            # A charge that was voided before it was ever authorized knows no order.
+            if item["sk"] == "CHARGE" and "order_id" in item:
                 charge = charges[str(item["order_id"])]
                 charge.captured_minor += int(item.get("captured_minor", 0))
                 charge.refunded_minor += int(item.get("refunded_minor", 0))

@@ -71,9 +71,6 @@ def run_replay(options: Options, stage: Stage, out: Console, err: Console) -> in
     """
     try:
         replayed = _replay(options, stage)
-        if options.list_to is not None:
-            shop, matching = replayed.shop, replayed.matching
-            write_list(options.list_to, replayed.history, shop, matching)
     except (
         UnreadableFileError,
         UnreadableBooksError,
@@ -100,6 +97,8 @@ def _replay(options: Options, stage: Stage) -> Replayed:
         raise UnreadableFileError(f"{options.file.name} holds no sale")
     run = _run(options)
     matching = match(shop.cancellations, shop.invoices)
+    if options.list_to is not None:
+        write_list(options.list_to, history, shop, matching)
     with stage.phases:
         replay = _Replay(
             stage, stage.staff(), stage.books(), run, shop, matching, options.concurrency
