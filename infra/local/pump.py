@@ -102,8 +102,7 @@ class Pump:
         for source in self.sources:
             # A stream that gives up in the end need not wait between its attempts.
             hurried = isinstance(source, StreamSource) and source.gives_up
-            while count := source.poll(math.inf if hurried else self._clock.now()):
-                moved += count
+            moved += source.poll(math.inf if hurried else self._clock.now())
         return moved
 
     def _is_at_rest(self) -> bool:

@@ -6,8 +6,8 @@ The `users` table.
                                                     registered_at, version
     EMAIL#<address>  CLAIM            e-mail claim  user_id
     USER#<user id>   SESSION#<id>     session       user_id, session_id, digest, version,
-                                                    used_digest, used_at, sealed_successor,
-                                                    expires_at (seconds since 1970)
+                                                    expires_at (seconds since 1970),
+                                                    answered_at, sealed_successor
     USER#<user id>   OUTBOX#<id>      event         see tradepost.platform.outbox
 
 DynamoDB cannot make an attribute unique, a key it can: the claim is what makes an address one
@@ -37,7 +37,7 @@ from users.model import (
     EmailTakenError,
     VersionMismatchError,
 )
-from users.sessions import Replacement, Session
+from users.sessions import KeptAnswer, Session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -228,29 +228,24 @@ def _session_item(session: Session) -> Item:
         "version": session.version,
         "expires_at": epoch_seconds(session.expires_at),
     }
-    if session.last is None:
+    if session.kept_answer is None:
         return item
     return {
         **item,
-        "used_digest": session.last.used_digest,
-        "used_at": to_text(session.last.at),
-        "sealed_successor": session.last.sealed_successor,
+        "answered_at": to_text(session.kept_answer.given_at),
+        "sealed_successor": session.kept_answer.sealed_successor,
     }
 
 
 def _to_session(item: Item) -> Session:
-    last = None
-    if "used_at" in item:
-        last = Replacement(
-            used_digest=item["used_digest"],
-            at=from_text(item["used_at"]),
-            sealed_successor=item["sealed_successor"],
-        )
+    kept_answer = None
+    if "sealed_successor" in item:
+        kept_answer = KeptAnswer(from_text(item["answered_at"]), item["sealed_successor"])
     return Session(
         user_id=item["user_id"],
         session_id=item["session_id"],
         digest=item["digest"],
         version=item["version"],
         expires_at=datetime.fromtimestamp(item["expires_at"], UTC),
-        last=last,
+        kept_answer=kept_answer,
     )

@@ -2,7 +2,9 @@
 Sessions: what a log-in opens and a refresh prolongs. RFC 9700 calls one a token family.
 
 A session has one refresh token that is good. Using it replaces it, so of a stolen token and its
-original only one can be used first; the second use of any token ends the session for both.
+original only one can be used first; the second use of any token ends the session for both. Used
+tokens are not remembered: whoever names a session, whose id only its tokens hold, with a secret
+that is not the good one has had an older token.
 
 * RefreshTokenInvalidError   unknown, expired, or its session has ended
 * RefreshTokenReusedError    it was used before: the session is ended now
@@ -109,12 +111,11 @@ _ONCE = bytes(12)
 
 
 @dataclass(frozen=True, slots=True)
-class Replacement:
-    """The last use of a session: which token was given in, and what came out."""
+class KeptAnswer:
+    """The answer to the last refresh, for a client that lost it. Opened by its token and nonce."""
 
-    used_digest: bytes
-    at: datetime
-    sealed_successor: bytes | None  # None if the client sent no nonce
+    given_at: datetime
+    sealed_successor: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Session:
     digest: bytes = field(repr=False)  # of the one refresh token that is good
     expires_at: datetime
     version: int = 1
-    last: Replacement | None = field(default=None, repr=False)
+    kept_answer: KeptAnswer | None = None  # None if the last refresh came without a nonce
 
     @classmethod
     def opened(cls, token: RefreshToken, now: datetime) -> Session:
@@ -143,14 +144,14 @@ class Session:
     ) -> Session:
         """Put `successor` in the place of `token`, and begin the thirty days anew."""
         assert self.accepts(token)
-        sealed = token.seal(successor, nonce) if nonce else None
+        kept_answer = KeptAnswer(now, token.seal(successor, nonce)) if nonce else None
         return Session(
             user_id=self.user_id,
             session_id=self.session_id,
             digest=successor.digest,
             expires_at=now + SESSION_LIFETIME,
             version=self.version + 1,
-            last=Replacement(token.digest, now, sealed),
+            kept_answer=kept_answer,
         )
 
     def successor_again(
@@ -158,13 +159,10 @@ class Session:
     ) -> RefreshToken | None:
         """Find the successor that `token` got moments ago, for the client whose answer was lost.
 
-        None means reuse: no nonce or another one, too late, or the successor has been used.
+        None means reuse: no nonce or another one, too late, or the successor has been used. Only
+        `token` and its nonce open what is kept, so no other check of them is needed.
         """
-        last = self.last
-        if nonce is None or last is None or last.sealed_successor is None:
+        kept = self.kept_answer
+        if kept is None or nonce is None or now >= kept.given_at + REPLAY_WINDOW:
             return None
-        if not hmac.compare_digest(last.used_digest, token.digest):
-            return None
-        if now >= last.at + REPLAY_WINDOW:
-            return None
-        return token.unseal(last.sealed_successor, nonce)
+        return token.unseal(kept.sealed_successor, nonce)

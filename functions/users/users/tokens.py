@@ -14,6 +14,7 @@ from jwt.api_jws import PyJWS
 from jwt.utils import der_to_raw_signature
 
 from tradepost.kernel.clock import epoch_seconds, utc_now
+from tradepost.kernel.errors import UnavailableError
 from tradepost.kernel.ids import new_id
 from tradepost.platform.auth import ACCESS_TOKEN_TYPE, ALGORITHM, AUDIENCE, Role
 from tradepost.platform.dynamodb import unavailable
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 assert {role.value for role in AccountRole} | {Role.GUEST.value} == {role.value for role in Role}
+
+# KMS API reference, Sign: "the request can be retried".
+_TRANSIENT = frozenset({"DependencyTimeoutException", "KMSInternalException"})
 
 
 class _SignedByKMS(ECAlgorithm):
@@ -41,7 +45,11 @@ class _SignedByKMS(ECAlgorithm):
             answer = self._kms.sign(
                 KeyId=key, Message=msg, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256"
             )
-        except (ClientError, HTTPClientError) as error:
+        except HTTPClientError as error:
+            raise unavailable(error) from error
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _TRANSIENT:
+                raise UnavailableError(error.response["Error"]["Code"]) from error
             raise unavailable(error) from error
         return der_to_raw_signature(answer["Signature"], SECP256R1())
 

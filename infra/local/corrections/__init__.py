@@ -10,6 +10,7 @@ import functools
 
 from infra.local.corrections import (
     cloudformation,
+    direct_calls,
     dynamodb_expressions,
     dynamodb_items,
     dynamodb_lock,
@@ -46,5 +47,6 @@ def install() -> None:
         lambda_functions,
         ses,
         cloudformation,
+        direct_calls,
     ):
         correction.install()

@@ -25,7 +25,7 @@ from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
 from moto.dynamodb.parsing.validators import UpdateExpressionValidator
 
-from infra.local.corrections import dynamodb_indexes
+from infra.local.corrections import dynamodb_indexes, dynamodb_updates
 
 # The figure moto found by trying; the documented limit is 400 KB.
 ITEM_BYTES_MAX = 405_000
@@ -34,6 +34,8 @@ ITEM_BYTES_MAX = 405_000
 def install() -> None:
     """Replace how tables read and write one item."""
     Item.__init__ = _init_item  # type: ignore[method-assign]
+    # What never changes need not be copied.
+    Item.__deepcopy__ = _itself  # type: ignore[method-assign]
     Item.size = _size  # type: ignore[method-assign]
     LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign, assignment]
     DynamoType.__hash__ = _hash  # type: ignore[method-assign]
@@ -188,10 +190,18 @@ def _update_item(
         condition_expression, expression_attribute_names, expression_attribute_values
     )
     require(condition, current, return_values_on_condition_check_failure)
-    changed = _copy(current) if current is not None else Item(hash_key, range_key, key)
+    before = current if current is not None else Item(hash_key, range_key, key)
     if update_expression:
-        _execute(table, changed, update_expression, expression_attribute_names, expression_attribute_values)
-    elif attribute_updates:
+        changed = _updated(
+            table,
+            before,
+            update_expression,
+            expression_attribute_names,
+            expression_attribute_values,
+        )
+    else:
+        changed = _deep_copy(before)
+    if attribute_updates:
         changed.validate_no_empty_key_values(attribute_updates, table.attribute_keys)
         changed.update_with_attribute_updates(attribute_updates)
     if changed.size() > ITEM_BYTES_MAX:
@@ -202,10 +212,14 @@ def _update_item(
     return changed
 
 
-def _copy(item: Any) -> Any:
-    changed = copy.deepcopy(item)
-    changed.__dict__.pop("_size", None)
-    return changed
+def _updated(table: Any, item: Any, expression: str, names: Any, values: Any) -> Any:
+    try:
+        attributes = dynamodb_updates.apply(table, item.attrs, expression, names, values)
+    except dynamodb_updates.NotPlainError:
+        changed = _deep_copy(item)
+        _execute(table, changed, expression, names, values)
+        return changed
+    return _with_attributes(item, attributes)
 
 
 def _execute(table: Any, item: Any, expression: str, names: Any, values: Any) -> None:
@@ -219,4 +233,20 @@ def _execute(table: Any, item: Any, expression: str, names: Any, values: Any) ->
     ).validate()
     validated.normalize()
     UpdateExpressionExecutor(validated, item, names).execute()
-    item.__dict__.pop("_size", None)
+
+
+def _deep_copy(item: Any) -> Any:
+    return _with_attributes(item, {name: copy.deepcopy(one) for name, one in item.attrs.items()})
+
+
+def _with_attributes(item: Any, attributes: dict[str, Any]) -> Any:
+    changed = object.__new__(Item)
+    changed.hash_key = item.hash_key
+    changed.range_key = item.range_key
+    changed.attrs = LimitedSizeDict()
+    dict.update(changed.attrs, attributes)
+    return changed
+
+
+def _itself(self: Any, memo: Any) -> Any:  # noqa: ARG001 - a __deepcopy__
+    return self

@@ -9,11 +9,12 @@ from typing import Any
 
 import jwt
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tradepost.kernel.clock import epoch_seconds, set_clock, utc_now
-from tradepost.platform import auth
+from tradepost.platform import auth, aws
 
 
 @pytest.fixture
@@ -83,6 +84,27 @@ def test_a_guest_is_known_but_has_no_profile(api):
     answer = api("GET /v1/users/me", token=token)
 
     assert (answer.status, answer.code) == (403, "role_forbidden")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadTimeoutError(endpoint_url="https://kms"),
+        ClientError({"Error": {"Code": "KMSInternalException", "Message": ""}}, "Sign"),
+        ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "Sign"),
+    ],
+    ids=["no answer", "fault", "throttled"],
+)
+def test_when_kms_cannot_sign_the_caller_is_told_to_try_again(api, monkeypatch, error):
+    def fail(**_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(aws.kms(), "sign", fail)
+
+    answer = api("POST /v1/guests")
+
+    assert (answer.status, answer.code) == (503, "unavailable")
+    assert answer.headers["Retry-After"] == "1"
 
 
 # What is refused

@@ -94,6 +94,13 @@ def test_a_version_that_is_none_is_refused(api, token):
     assert (answer.status, answer.code) == (400, "invalid_header")
 
 
+def test_the_api_description_names_the_body_of_an_answer_with_headers(api):
+    answers = {(spec.method, spec.path): spec.answer for spec in api.app.specs}
+
+    assert answers["GET", "/v1/users/me"].__name__ == "Profile"
+    assert answers["GET", "/.well-known/jwks.json"].__name__ == "PublicKeys"
+
+
 # Roles
 
 

@@ -64,6 +64,22 @@ def test_a_refused_log_in_does_the_same_work_for_a_known_and_an_unknown_address(
     assert dict(work) == for_a_known_one
 
 
+def test_whoever_is_let_in_was_judged_by_the_latest_state(api):
+    api.register()
+    consistent: list[bool] = []
+    calls = aws.dynamodb().meta.events
+    calls.register(
+        "provide-client-params.dynamodb.GetItem",
+        lambda params, **_: consistent.append(params["ConsistentRead"]),
+        unique_id="consistent",
+    )
+
+    api.refresh(api.log_in().body["refresh_token"])
+    calls.unregister("provide-client-params.dynamodb.GetItem", unique_id="consistent")
+
+    assert consistent == [True] * 4
+
+
 def test_no_refresh_token_is_stored(api):
     api.register()
     secret = api.log_in().body["refresh_token"].rpartition(".")[2]

@@ -124,8 +124,7 @@ def test_without_a_nonce_no_answer_is_kept():
 
     session = Session.opened(token, NOW).replaced(token, token.successor(random_bytes), None, NOW)
 
-    assert session.last is not None
-    assert session.last.sealed_successor is None
+    assert session.kept_answer is None
     assert session.successor_again(token, NONCE, NOW) is None
 
 

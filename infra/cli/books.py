@@ -1,0 +1,194 @@
+"""What the shop's tables say: the only module of the command line that reads them.
+
+An order, its payment and the provider's charge are read where they are kept, not as the API
+reports them, so that a wrong answer cannot hide a wrong book. A figure that is not there reads
+as None or zero and shows up as a difference.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.cli.shop import Shop, ShopRefusedError, ShopUnreachableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+
+_DEFAULT_STAGE = "dev"
+
+
+class UnreadableBooksError(Exception):
+    """The tables could not be read. The message is one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """One order as the orders table has it."""
+
+    order_id: str
+    email: str
+    status: str
+    total_minor: int
+
+
+@dataclass(slots=True)
+class MoneyBook:
+    """What was taken and given back for one order, in minor units."""
+
+    captured_minor: int = 0
+    refunded_minor: int = 0
+
+
+@dataclass(slots=True)
+class PaymentBook:
+    """One order's payment: its own totals, and what its ledger entries sum to."""
+
+    totals: MoneyBook = field(default_factory=MoneyBook)
+    entries: MoneyBook = field(default_factory=MoneyBook)
+    is_balanced: bool = True  # every entry's legs sum to zero
+
+
+@dataclass(frozen=True, slots=True)
+class StockBook:
+    """One SKU's units."""
+
+    available: int
+    held: int
+
+    @property
+    def on_hand(self) -> int:
+        return self.available + self.held
+
+
+class Books(Protocol):
+    """The four books a reconciliation compares."""
+
+    def orders(self) -> dict[str, OrderBook]:
+        """Read every order, by its id."""
+
+    def payments(self) -> dict[str, PaymentBook]:
+        """Read every payment with its ledger, by its order's id."""
+
+    def charges(self) -> dict[str, MoneyBook]:
+        """Read the provider's own book, by order id."""
+
+    def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
+        """Read the stock of these SKUs; one that was never stocked is missing."""
+
+
+class TableBooks:
+    """The books of one stage, over DynamoDB. Satisfies `Books`."""
+
+    def __init__(self, client: DynamoDBClient, stage: str) -> None:
+        self._client = client
+        self._stage = stage
+
+    def orders(self) -> dict[str, OrderBook]:
+        return {
+            order.order_id: order
+            for item in self._items("orders")
+            if item["sk"] == "ORDER"
+            for order in [_to_order(item)]
+        }
+
+    def payments(self) -> dict[str, PaymentBook]:
+        payments: dict[str, PaymentBook] = defaultdict(PaymentBook)
+        for item in self._items("payments"):
+            kind, _, order_id = str(item["pk"]).partition("#")
+            if kind == "PAYMENT":
+                _enter(payments[order_id], item)
+        return dict(payments)
+
+    def charges(self) -> dict[str, MoneyBook]:
+        charges: dict[str, MoneyBook] = defaultdict(MoneyBook)
+        for item in self._items("simulators"):
+            if item["sk"] == "CHARGE":
+                charge = charges[str(item["order_id"])]
+                charge.captured_minor += int(item.get("captured_minor", 0))
+                charge.refunded_minor += int(item.get("refunded_minor", 0))
+        return dict(charges)
+
+    def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
+        wanted = set(skus)
+        stock = {}
+        for item in self._items("inventory"):
+            sku = str(item["pk"]).removeprefix("SKU#")
+            if str(item["sk"]).startswith("STOCK#") and sku in wanted:
+                stock[sku] = StockBook(int(item.get("available", 0)), int(item.get("held", 0)))
+        return stock
+
+    def _items(self, table: str) -> Iterator[Item]:
+        """Page through a whole table, consistently."""
+        read = TypeDeserializer().deserialize
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=f"tradepost-{self._stage}-{table}", ConsistentRead=True
+        )
+        try:
+            for page in pages:
+                for item in page["Items"]:
+                    yield {name: read(value) for name, value in item.items()}
+        except (BotoCoreError, ClientError) as error:
+            raise UnreadableBooksError(f"the table {table} cannot be read: {error}") from error
+
+
+def books_of(shop: Shop, stage: str | None) -> TableBooks:
+    """Find the shop's tables: a local shop tells where they are, others are in AWS by `stage`.
+
+    Raises
+    ------
+    UnreadableBooksError
+        The shop is not local and there are no AWS credentials or no region to use.
+    """
+    try:
+        local = shop.call("GET", "/_local")
+    except (ShopRefusedError, ShopUnreachableError):
+        return _books_in_aws(stage or _DEFAULT_STAGE)
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=local["aws_endpoint"],
+        region_name=local["region"],
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - the local stack accepts any
+    )
+    return TableBooks(client, stage or str(local["stage"]))
+
+
+def _books_in_aws(stage: str) -> TableBooks:
+    try:
+        return TableBooks(boto3.client("dynamodb"), stage)
+    except BotoCoreError as error:
+        raise UnreadableBooksError(f"the shop's tables cannot be found: {error}") from error
+
+
+def _to_order(item: Item) -> OrderBook:
+    return OrderBook(
+        order_id=str(item.get("order_id") or item["pk"].removeprefix("ORDER#")),
+        email=str(item.get("email", "")),
+        status=str(item["status"]),
+        total_minor=int(item["total_minor"]),
+    )
+
+
+def _enter(payment: PaymentBook, item: Item) -> None:
+    """Enter one item of a payment's partition: its head, or an entry of its ledger."""
+    if item["sk"] == "PAYMENT":
+        payment.totals = MoneyBook(
+            int(item.get("captured_minor", 0)), int(item.get("refunded_minor", 0))
+        )
+    elif str(item["sk"]).startswith("ENTRY#"):
+        amounts = [int(leg["amount_minor"]) for leg in item["legs"]]
+        moved = sum(amount for amount in amounts if amount > 0)
+        payment.is_balanced = payment.is_balanced and sum(amounts) == 0
+        if str(item["kind"]).lower() == "capture":
+            payment.entries.captured_minor += moved
+        elif str(item["kind"]).lower() == "refund":
+            payment.entries.refunded_minor += moved

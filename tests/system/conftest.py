@@ -1,0 +1,48 @@
+"""One local stack for all system tests; each test begins with empty tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import httpx
+import pytest
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+
+from infra.local.server import LocalSite
+from infra.local.stack import LocalStack
+from tests.system.shopper import Person, Town, registered
+from tradepost.platform import aws
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    with pytest.MonkeyPatch.context() as patch:
+        # A retry's wait is between two attempts that nothing else happens in: it is skipped.
+        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
+        with LocalStack(ROOT) as started:
+            yield started
+    aws.forget_clients()
+
+
+@pytest.fixture
+def town(stack: LocalStack) -> Iterator[Town]:
+    stack.reset()
+    transport = httpx.WSGITransport(app=LocalSite(stack, "http://localhost/_aws"))
+    with httpx.Client(transport=transport, base_url="http://localhost") as http:
+        nobody = Person(http, None)
+        registered(nobody, "admin@example.com")
+        boto3.client("lambda").invoke(
+            FunctionName="tradepost-local-users-grant_role",
+            Payload=json.dumps({"email": "admin@example.com", "role": "admin"}).encode(),
+        )
+        session = nobody.post(
+            "/v1/sessions", {"email": "admin@example.com", "password": "a long enough password"}
+        ).json()
+        yield Town(stack, http, Person(http, session["access_token"]), nobody)
+        stack.drain()

@@ -1,0 +1,233 @@
+"""A shop in memory, behind httpx's mock transport, that keeps its own books.
+
+It answers what `docs/api.md` promises for the requests the command line sends, and nothing else:
+a request it does not know fails the test. A checkout ends when it is asked for the second time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from infra.cli.books import MoneyBook, OrderBook, PaymentBook, StockBook
+from infra.cli.shop import Session, Shop, session_of
+
+STAFF_EMAIL = "staff@shop.example"
+STAFF_PASSWORD = "a password of the staff"
+
+Body = dict[str, Any]
+
+
+class _RefusalError(Exception):
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+
+
+@dataclass
+class _Order:
+    order_id: str
+    email: str
+    lines: dict[str, int]
+    total_minor: int
+    owner: str
+    status: str = "PENDING"
+    reason: str | None = None
+    refunds: dict[str, int] = field(default_factory=dict)
+
+
+class FakeShop:
+    """Satisfies `books.Books`. Requests are answered one at a time."""
+
+    def __init__(self) -> None:
+        self.prices: dict[str, int] = {}
+        self.available: dict[str, int] = {}
+        self.accounts: dict[str, str] = {STAFF_EMAIL: STAFF_PASSWORD}
+        self.carts: dict[str, dict[str, int]] = {}
+        self.placed: dict[str, _Order] = {}
+        self.answered: dict[tuple[str, str], str] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.pauses: list[float] = []
+        self.expired: set[str] = set()
+        self.down_after: int | None = None  # requests until nothing answers any more
+        self._tokens = 0
+        self._owners: dict[str, str] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def client(self) -> Shop:
+        transport = httpx.MockTransport(self._answer)
+        return Shop("http://shop.test", transport=transport, pause=self.pauses.append)
+
+    def staff(self, shop: Shop) -> Session:
+        return session_of(shop, STAFF_EMAIL, STAFF_PASSWORD)
+
+    def orders(self) -> dict[str, OrderBook]:
+        return {
+            key: OrderBook(key, order.email, order.status, order.total_minor)
+            for key, order in self.placed.items()
+        }
+
+    def payments(self) -> dict[str, PaymentBook]:
+        return {
+            key: PaymentBook(self._money(order), self._money(order))
+            for key, order in self.placed.items()
+        }
+
+    def charges(self) -> dict[str, MoneyBook]:
+        return {key: self._money(order) for key, order in self.placed.items()}
+
+    def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
+        return {sku: StockBook(self.available[sku], 0) for sku in skus if sku in self.available}
+
+    def _money(self, order: _Order) -> MoneyBook:
+        captured = order.total_minor if order.status == "CONFIRMED" else 0
+        return MoneyBook(captured, sum(order.refunds.values()))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        with self._one_at_a_time:
+            self.requests.append((request.method, request.url.path))
+            if self.down_after is not None and len(self.requests) > self.down_after:
+                raise httpx.ConnectError("connection refused", request=request)
+            try:
+                return httpx.Response(200, json=self._routed(request))
+            except _RefusalError as refusal:
+                problem = {"code": refusal.code, "detail": f"it was {refusal.code}"}
+                return httpx.Response(refusal.status, json=problem)
+
+    def _routed(self, request: httpx.Request) -> Body:
+        body = json.loads(request.content) if request.content else {}
+        asked = f"{request.method} {request.url.path}"
+        for pattern, answer in self._routes().items():
+            found = re.fullmatch(pattern, asked)
+            if found:
+                return answer(request, body, *found.groups())
+        raise AssertionError(f"the fake shop does not know {asked}")
+
+    def _routes(self) -> dict[str, Callable[..., Body]]:
+        return {
+            "POST /v1/users": self._register,
+            "POST /v1/sessions": self._log_in,
+            "POST /v1/guests": self._welcome,
+            "POST /v1/products/batch": self._publish_many,
+            "PUT /v1/products/(.+)": self._publish,
+            "POST /v1/stock/batch": self._count,
+            "PUT /v1/cart": self._fill_cart,
+            "POST /v1/checkouts": self._check_out,
+            "GET /v1/checkouts/(.+)": self._checkout,
+            "GET /v1/orders/(.+)": self._order,
+            "POST /v1/payments/(.+)/refunds": self._refund,
+        }
+
+    def _owner(self, request: httpx.Request) -> str:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.expired or token not in self._owners:
+            raise _RefusalError(401, "unauthorized")
+        return self._owners[token]
+
+    def _require_staff(self, request: httpx.Request) -> None:
+        if self._owner(request) != STAFF_EMAIL:
+            raise _RefusalError(403, "forbidden")
+
+    def _token_of(self, owner: str) -> Body:
+        self._tokens += 1
+        token = f"token-{self._tokens}"
+        self._owners[token] = owner
+        return {"access_token": token, "token_type": "Bearer", "expires_in": 900}
+
+    def _register(self, _: httpx.Request, body: Body) -> Body:
+        if body["email"] in self.accounts:
+            raise _RefusalError(409, "email_taken")
+        self.accounts[body["email"]] = body["password"]
+        return {"user_id": body["email"]}
+
+    def _log_in(self, _: httpx.Request, body: Body) -> Body:
+        if self.accounts.get(body["email"]) != body["password"]:
+            raise _RefusalError(401, "invalid_credentials")
+        return self._token_of(body["email"])
+
+    def _welcome(self, _: httpx.Request, __: Body) -> Body:
+        return self._token_of(f"guest-{self._tokens}")
+
+    def _publish_many(self, request: httpx.Request, body: Body) -> Body:
+        assert len(body["products"]) <= 50
+        outcomes = [self._publish(request, product) for product in body["products"]]
+        return {"results": outcomes}
+
+    def _publish(self, request: httpx.Request, body: Body, handle: str | None = None) -> Body:
+        self._require_staff(request)
+        for variant in body["variants"]:
+            assert len(variant["option_values"]) == len(body["options"])
+            self.prices[variant["sku"]] = variant["price"]["amount_minor"]
+        return {"handle": handle or body["handle"], "outcome": "created"}
+
+    def _count(self, request: httpx.Request, body: Body) -> Body:
+        self._require_staff(request)
+        assert 0 < len(body["lines"]) <= 100
+        for line in body["lines"]:
+            self.available[line["sku"]] = line["on_hand"]
+        return {"results": []}
+
+    def _fill_cart(self, request: httpx.Request, body: Body) -> Body:
+        lines = {line["sku"]: line["quantity"] for line in body["lines"]}
+        if any(sku not in self.prices for sku in lines):
+            raise _RefusalError(404, "unknown_sku")
+        self.carts[self._owner(request)] = lines
+        return {"lines": body["lines"]}
+
+    def _check_out(self, request: httpx.Request, body: Body) -> Body:
+        owner = self._owner(request)
+        key = (owner, request.headers["Idempotency-Key"])
+        if key not in self.answered:
+            lines = self.carts.pop(owner)
+            total = sum(self.prices[sku] * units for sku, units in lines.items())
+            if body["expected_total"] != {"amount_minor": total, "currency": "GBP"}:
+                raise _RefusalError(409, "cart_changed")
+            order_id = f"ord_{len(self.placed):026d}"
+            self.placed[order_id] = _Order(order_id, body["email"], lines, total, owner)
+            self.answered[key] = order_id
+        return {"order_id": self.answered[key], "status": "RUNNING"}
+
+    def _checkout(self, request: httpx.Request, _: Body, order_id: str) -> Body:
+        order = self.placed[order_id]
+        if order.owner != self._owner(request):
+            raise _RefusalError(404, "checkout_not_found")
+        told = {"CONFIRMED": "CONFIRMED", "CANCELLED": "FAILED"}.get(order.status, "RUNNING")
+        self.settle(order_id)
+        return {"order_id": order_id, "status": told, "reason": order.reason}
+
+    def _order(self, request: httpx.Request, _: Body, order_id: str) -> Body:
+        self._require_staff(request)
+        self.settle(order_id)
+        return {"order_id": order_id, "status": self.placed[order_id].status}
+
+    def _refund(self, request: httpx.Request, body: Body, order_id: str) -> Body:
+        self._require_staff(request)
+        order = self.placed[order_id]
+        refunds = {**order.refunds, request.headers["Idempotency-Key"]: self._pence(body)}
+        if sum(refunds.values()) > order.total_minor:
+            raise _RefusalError(409, "refund_too_large")
+        order.refunds = refunds
+        return {"order_id": order_id, "status": "SUCCEEDED"}
+
+    def _pence(self, body: Body) -> int:
+        assert body["amount"]["currency"] == "GBP"
+        return int(body["amount"]["amount_minor"])
+
+    def settle(self, order_id: str) -> None:
+        """Bring a checkout to its end, as the shop's saga would in its own time."""
+        order = self.placed[order_id]
+        if order.status != "PENDING":
+            return
+        if any(self.available.get(sku, 0) < units for sku, units in order.lines.items()):
+            order.status, order.reason = "CANCELLED", "out_of_stock"
+            return
+        for sku, units in order.lines.items():
+            self.available[sku] -= units
+        order.status = "CONFIRMED"
