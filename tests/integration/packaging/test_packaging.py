@@ -233,3 +233,20 @@ def _statements(template):
         for policy in resource["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
     ]
+
+
+def test_a_browser_is_told_the_headers_that_the_api_takes_and_gives(layout, template):
+    definition = template("gateway")["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+
+    for path, methods in definition["paths"].items():
+        preflight = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]
+        told = preflight["responseParameters"][
+            "method.response.header.Access-Control-Allow-Headers"
+        ]
+        allowed = set(told.strip("'").split(","))
+        assert {"Authorization", "Idempotency-Key", "If-Match"} <= allowed, path
+    for context in layout.contexts():
+        for methods in load_app(layout, context).routes.values():
+            for route in methods.values():
+                exposed = route.cors.get_access_control_headers()["Access-Control-Expose-Headers"]
+                assert {"ETag", "Location", "Retry-After"} <= set(exposed.split(","))
