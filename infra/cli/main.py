@@ -16,8 +16,6 @@ from infra.cli.flash_sale import Place, run_sales, sales_of
 from infra.cli.progress import Phases
 from infra.cli.replay.command import EXIT_NOT_PLAYED, Options, Stage, run_replay
 from infra.cli.shop import Shop, ShopRefusedError, ShopUnreachableError
-from infra.event_schemas import schemas
-from infra.package.command import package
 from infra.cli.staff import (
     DEFAULT_URL,
     Email,
@@ -26,6 +24,8 @@ from infra.cli.staff import (
     Url,
     staff_session,
 )
+from infra.event_schemas import schemas
+from infra.package.command import package
 
 app = typer.Typer(
     help="The shop's command line.", no_args_is_help=True, pretty_exceptions_enable=False

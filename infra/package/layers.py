@@ -92,7 +92,7 @@ def _install(requirements: str, target: Target, python: Path) -> None:
     newest = _GLIBC_MINOR_MAX.get(target.python, _GLIBC_MINOR_DEFAULT)
     tags = [f"manylinux_2_{n}_{target.machine}" for n in range(newest, _GLIBC_MINOR_MIN - 1, -1)]
     tags += [f"manylinux{name}_{target.machine}" for name in ("2014", "2010", "1")]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:"]
     command += ["--implementation", "cp", "--python-version", target.python]
     for tag in tags:

@@ -108,6 +108,18 @@ def test_failed_records_of_a_batch_are_reported_one_by_one(functions):
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_a_message_stays_hidden_for_six_times_the_time_its_function_has(functions, template):
+    # AWS advises six times, so that a throttled batch is not delivered twice meanwhile.
+    messaging = template("messaging")
+    for _, _, properties in functions:
+        for source in properties.get("Events", {}).values():
+            if source["Type"] == "SQS":
+                output = source["Properties"]["Queue"]["Ref"]
+                queue = messaging["Outputs"][output]["Value"]["Fn::GetAtt"][0]
+                hidden = messaging["Resources"][queue]["Properties"]["VisibilityTimeout"]
+                assert hidden >= 6 * properties["Timeout"]
+
+
 def test_a_relay_is_called_for_new_outbox_items_alone(functions):
     for name, source in _sources(functions, "DynamoDB"):
         if name == "Relay":
