@@ -12,7 +12,10 @@ import typer
 from rich.console import Console
 
 from infra.cli.books import UnreadableBooksError, books_of
+from infra.cli.dev import dev
+from infra.cli.exporter import export_products
 from infra.cli.flash_sale import Place, run_sales, sales_of
+from infra.cli.importer import import_products
 from infra.cli.progress import Phases
 from infra.cli.replay.command import EXIT_NOT_PLAYED, Options, Stage, run_replay
 from infra.cli.shop import Shop, ShopRefusedError, ShopUnreachableError
@@ -31,6 +34,9 @@ app = typer.Typer(
     help="The shop's command line.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
+app.command()(dev)
+app.command("import")(import_products)
+app.command("export")(export_products)
 app.command()(package)
 app.command()(schemas)
 

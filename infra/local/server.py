@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from waitress.server import create_server
 
+from infra.local import call_counts
 from infra.local.stack import LocalStack
 
 THREADS = 32
@@ -22,17 +22,40 @@ LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Environ = dict[str, Any]
+Document = Callable[[str], tuple[str, bytes] | None]
+
+
+class PortTakenError(Exception):
+    """Something else listens there. The message is one line for a person."""
 
 
 class LocalSite:
-    """The WSGI application that `serve` serves."""
+    """The WSGI application that `serve` serves.
 
-    def __init__(self, stack: LocalStack, aws_endpoint: str) -> None:
+    Parameters
+    ----------
+    about
+        What `GET /_local` tells besides the stage, the region and AWS's address.
+    documents
+        Asked in turn for each path that is read: the content type and body, or None.
+    """
+
+    def __init__(
+        self,
+        stack: LocalStack,
+        aws_endpoint: str,
+        *,
+        about: Mapping[str, Any] | None = None,
+        documents: Sequence[Document] = (),
+    ) -> None:
         self._stack = stack
         self._aws_endpoint = aws_endpoint
+        self._further = dict(about or {})
+        self._documents = tuple(documents)
         self._aws = DomainDispatcherApplication(create_backend_app)
         self._pages: dict[str, Callable[[Environ], tuple[str, str]]] = {
             "/_local": self._about,
+            "/_local/calls": self._calls,
             "/_local/mailbox": self._mailbox,
             "/_local/mailbox.html": self._mailbox_page,
         }
@@ -41,23 +64,34 @@ class LocalSite:
         path = environ["PATH_INFO"]
         if path == "/_aws" or path.startswith("/_aws/"):
             return self._to_aws(environ, start_response)
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            found = self._read(path, environ)
+            if found is not None:
+                return _sent(found, environ, start_response)
+        return self._stack.gateway(environ, start_response)
+
+    def _read(self, path: str, environ: Environ) -> tuple[str, bytes] | None:
         page = self._pages.get(path.rstrip("/"))
-        if page is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return self._stack.gateway(environ, start_response)
-        content_type, text = page(environ)
-        body = text.encode()
-        start_response(
-            "200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-        )
-        return [body] if environ["REQUEST_METHOD"] == "GET" else [b""]
+        if page is not None:
+            content_type, text = page(environ)
+            return content_type, text.encode()
+        for document in self._documents:
+            found = document(path)
+            if found is not None:
+                return found
+        return None
 
     def _about(self, _: Environ) -> tuple[str, str]:
         about = {
             "stage": self._stack.stage,
             "region": self._stack.region,
             "aws_endpoint": self._aws_endpoint,
+            **self._further,
         }
         return "application/json", json.dumps(about)
+
+    def _calls(self, _: Environ) -> tuple[str, str]:
+        return "application/json", json.dumps(call_counts.counted())
 
     def _mailbox(self, environ: Environ) -> tuple[str, str]:
         return "application/json", json.dumps(self._stack.mailbox.list(_recipient(environ)))
@@ -78,17 +112,16 @@ class LocalSite:
         return result
 
 
-def serve(stack: LocalStack, host: str = "127.0.0.1", port: int = 8000) -> int:
-    """Serve until interrupted; return the exit status: 1 if the port is taken.
-
-    The pump runs meanwhile.
-    """
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port. Raises PortTakenError."""
     try:
-        listener = socket.create_server((host, port), backlog=1024)
+        return socket.create_server((host, port), backlog=1024)
     except OSError as error:
-        sys.stderr.write(f"cannot listen on {host}:{port}: {error.strerror}\n")
-        return 1
-    site = LocalSite(stack, f"http://{host}:{port}/_aws")
+        raise PortTakenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def serve(site: LocalSite, listener: socket.socket) -> None:
+    """Serve until interrupted."""
     server = create_server(
         site,
         sockets=[listener],
@@ -99,15 +132,20 @@ def serve(stack: LocalStack, host: str = "127.0.0.1", port: int = 8000) -> int:
         ident="local",
         clear_untrusted_proxy_headers=True,
     )
-    stack.pump.start()
     try:
         server.run()
     except KeyboardInterrupt:
         pass
     finally:
         server.close()
-        stack.pump.stop()
-    return 0
+
+
+def _sent(
+    found: tuple[str, bytes], environ: Environ, start_response: StartResponse
+) -> Iterable[bytes]:
+    content_type, body = found
+    start_response("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body] if environ["REQUEST_METHOD"] == "GET" else [b""]
 
 
 def _recipient(environ: Environ) -> str | None:

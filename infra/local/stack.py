@@ -17,7 +17,7 @@ from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from infra.gateway_responses import RESPONSES, GatewayResponse
-from infra.local import corrections, templates
+from infra.local import call_counts, corrections, templates
 from infra.local.clock import Clock, SystemClock
 from infra.local.corrections import dynamodb_indexes, dynamodb_streams, lambda_functions, sns, sqs
 from infra.local.corrections.stepfunctions import REGISTER
@@ -123,6 +123,7 @@ class LocalStack:
     def _start(self) -> None:
         self._prepare_environment()
         corrections.install()
+        call_counts.install()
         self._mock.start()
         self._use_credentials()
         prefix = f"{self._project}-{self.stage}"

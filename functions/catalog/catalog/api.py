@@ -60,7 +60,7 @@ class ImageBody(RequestModel):
 
 
 class VariantBody(RequestModel):
-    sku: str = Field(min_length=1, max_length=SKU_LENGTH_MAX)
+    sku: str = Field(min_length=1, max_length=SKU_LENGTH_MAX, pattern="^[!-~]+$")
     option_values: list[Text] = Field(default=[], max_length=OPTIONS_MAX)
     price: MoneyBody
     compare_at: MoneyBody | None = None

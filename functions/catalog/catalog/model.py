@@ -34,6 +34,8 @@ CATEGORIES_MAX = 6
 CONTENT_BYTES_MAX = 300_000
 
 _HANDLE = re.compile(r"[^\W_][\w.\-]*")
+# A SKU stands in addresses and on labels: printable ASCII without spaces.
+_SKU = re.compile(r"[!-~]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # A path on our own host, or a web address: nothing a browser would run.
 _IMAGE_URL = re.compile(r"(?:https?://|/(?!/))[!-~]+")
@@ -123,7 +125,8 @@ class Variant:
     barcode: str | None
 
     def __post_init__(self) -> None:
-        _require_text("variants.sku", self.sku, SKU_LENGTH_MAX, required=True)
+        if len(self.sku) > SKU_LENGTH_MAX or not _SKU.fullmatch(self.sku):
+            raise InvalidProductError("variants.sku", "printable ASCII without spaces")
         _require_text("variants.barcode", self.barcode or "", BARCODE_LENGTH_MAX)
         for value in self.option_values:
             _require_text("variants.option_values", value, TEXT_LENGTH_MAX, required=True)
