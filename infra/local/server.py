@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterable
@@ -86,7 +87,7 @@ def serve(stack: LocalStack, host: str = "127.0.0.1", port: int = 8000) -> int:
     try:
         listener = socket.create_server((host, port), backlog=1024)
     except OSError as error:
-        sys.stderr.write(f"cannot listen on {host}:{port}: {error.strerror}\n")
+        sys.stderr.write(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}\n")
         return 1
     site = LocalSite(stack, f"http://{host}:{port}/_aws")
     server = create_server(
