@@ -4,7 +4,7 @@ moto logs a warning for a type it does not know and calls the stack complete. Ne
 subclasses of its CloudFormationModel, which is the registry, so nothing is patched for them;
 `cloudformation_types` says how each is created. The existing ones mended here ignore what the
 template says: a table its expiry and its recovery, a state machine goes to a backend that executes
-nothing, a key policy must be text.
+nothing, and every key is symmetric.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.core.common_models import CloudFormationModel
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
-from moto.kms.models import Key
+from moto.kms.models import Key, kms_backends
 from moto.sns.models import Topic
 from moto.sqs.models import Queue
 from moto.stepfunctions.models import StateMachine, cfn_to_api_tags
@@ -27,7 +27,6 @@ from infra.local.corrections.cloudformation_types import CREATORS, Creator
 
 _created_types: list[type[CloudFormationModel]] = []
 _moto_table = Table.create_from_cloudformation_json.__func__
-_moto_key = Key.create_from_cloudformation_json.__func__
 _moto_topic_attribute = Topic.get_cfn_attribute
 _moto_queue_attribute = Queue.get_cfn_attribute
 
@@ -137,12 +136,22 @@ def _create_table(
 
 
 def _create_key(
-    cls: Any, name: str, cloudformation_json: Any, account_id: str, region_name: str, **rest: Any
+    _: Any, __: str, cloudformation_json: Any, account_id: str, region_name: str, **___: Any
 ) -> Any:
     properties = cloudformation_json["Properties"]
-    if isinstance(properties.get("KeyPolicy"), dict):
-        properties["KeyPolicy"] = json.dumps(properties["KeyPolicy"])
-    return _moto_key(cls, name, cloudformation_json, account_id, region_name, **rest)
+    policy = properties.get("KeyPolicy")
+    key = kms_backends[account_id][region_name].create_key(
+        policy=json.dumps(policy) if isinstance(policy, dict) else policy,
+        key_usage=properties.get("KeyUsage", "ENCRYPT_DECRYPT"),
+        key_spec=properties.get("KeySpec", "SYMMETRIC_DEFAULT"),
+        description=properties.get("Description", ""),
+        tags=[
+            {"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in properties.get("Tags", [])
+        ],
+    )
+    key.key_rotation_status = str(properties.get("EnableKeyRotation")).lower() == "true"
+    key.enabled = str(properties.get("Enabled", True)).lower() == "true"
+    return key
 
 
 def _create_machine(

@@ -13,16 +13,20 @@ import json
 import threading
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
-from moto.stepfunctions.exceptions import ExecutionAlreadyExists, ExecutionDoesNotExist
+from moto.stepfunctions.exceptions import (
+    ExecutionAlreadyExists,
+    ExecutionDoesNotExist,
+    InvalidExecutionInput,
+)
 from moto.stepfunctions.parser.api import (
     ExecutionFailedEventDetails,
     ExecutionStatus,
     HistoryEventType,
-    InvalidExecutionInput,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -103,7 +107,7 @@ def _start_execution(
     text = "{}" if execution_input is None else execution_input
     _check_input(text)
     name = name or str(uuid.uuid4())
-    express = machine.sm_type == "EXPRESS"
+    express = machine.type == "EXPRESS"
     with REGISTER.changed:
         existing = None if express else REGISTER.by_name.get((machine.arn, name))
         if existing is not None:
@@ -143,13 +147,13 @@ def _new_execution(
     snapshot.executions = []
     return Execution(
         name=name,
-        sm_type=machine.sm_type,
+        sm_type=machine.type,
         role_arn=machine.roleArn,
         exec_arn=arn,
         account_id=backend.account_id,
         region_name=backend.region_name,
         state_machine=snapshot,
-        start_date=utcnow(),
+        start_date=datetime.now(UTC),
         cloud_watch_logging_session=None,
         input_data=text,
         trace_header=trace_header,
