@@ -43,9 +43,9 @@ def install() -> None:
             _created_types.append(_model(name, creator))
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()
-    Table.create_from_cloudformation_json = classmethod(_create_table)
-    Key.create_from_cloudformation_json = classmethod(_create_key)
-    StateMachine.create_from_cloudformation_json = classmethod(_create_machine)
+    Table.create_from_cloudformation_json = classmethod(_create_table)  # type: ignore[arg-type]
+    Key.create_from_cloudformation_json = classmethod(_create_key)  # type: ignore[arg-type]
+    StateMachine.create_from_cloudformation_json = classmethod(_create_machine)  # type: ignore[arg-type]
     StateMachine.has_cfn_attr = classmethod(lambda _, name: name in ("Arn", "Name"))
     StateMachine.get_cfn_attribute = _machine_attribute
     Topic.has_cfn_attr = classmethod(lambda _, name: name in ("TopicName", "TopicArn"))

@@ -53,7 +53,11 @@ def test_templates_are_deployed_after_those_they_import_from():
 
 @pytest.mark.parametrize(
     ("output", "variable"),
-    [("OrdersTable", "ORDERS_TABLE"), ("EventsTopicArn", "EVENTS_TOPIC_ARN"), ("JWTKey", "JWT_KEY")],
+    [
+        ("OrdersTable", "ORDERS_TABLE"),
+        ("EventsTopicArn", "EVENTS_TOPIC_ARN"),
+        ("JWTKey", "JWT_KEY"),
+    ],
 )
 def test_an_output_is_known_to_functions_by_its_own_name(output, variable):
     assert templates.environment_name(output) == variable
@@ -87,7 +91,10 @@ def test_sent_mail_can_be_read_newest_first(stack):
 
     mails = stack.mailbox.list(to="a@example.com")
 
-    assert [(mail["subject"], mail["text"]) for mail in mails] == [("second", "plain"), ("first", "plain")]
+    assert [(mail["subject"], mail["text"]) for mail in mails] == [
+        ("second", "plain"),
+        ("first", "plain"),
+    ]
     assert stack.mailbox.list(to="b@example.com") == []
     assert "second" in stack.mailbox.page()
 

@@ -60,7 +60,12 @@ def run(stack):
 
 
 def task(**rest):
-    return {"Type": "Task", "Resource": COUNT_ARN, **({"End": True} if "Next" not in rest else {}), **rest}
+    return {
+        "Type": "Task",
+        "Resource": COUNT_ARN,
+        **({"End": True} if "Next" not in rest else {}),
+        **rest,
+    }
 
 
 def test_an_error_is_caught_by_its_class_name_and_told_in_the_state(machine, run, step):
@@ -124,9 +129,7 @@ def test_a_task_that_takes_too_long_fails_with_a_timeout(machine, run, step):
     release = threading.Event()
     step(lambda event, context: release.wait(5))
     caught = {"ErrorEquals": ["States.Timeout"], "Next": "Late"}
-    arn = machine(
-        {"Try": task(TimeoutSeconds=1, Catch=[caught]), "Late": {"Type": "Succeed"}}
-    )
+    arn = machine({"Try": task(TimeoutSeconds=1, Catch=[caught]), "Late": {"Type": "Succeed"}})
 
     try:
         assert run(arn)["status"] == "SUCCEEDED"
