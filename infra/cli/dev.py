@@ -58,7 +58,7 @@ def dev(
                 stack,
                 f"{url}/_aws",
                 about={"staff": {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}},
-                documents=[documentation(stack.functions.apps()), picture],
+                documents=[documentation(stack.functions.apps.values()), picture],
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
