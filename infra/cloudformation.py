@@ -36,8 +36,14 @@ def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
 
 
 TemplateLoader.add_multi_constructor("!", _intrinsic)
+
+
+def _text(loader: yaml.SafeLoader, node: yaml.Node) -> str:
+    return str(loader.construct_scalar(cast(yaml.ScalarNode, node)))
+
+
 # A template's version is a text, not a date.
-TemplateLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+TemplateLoader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 
 def load_template(path: Path) -> Template:

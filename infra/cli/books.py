@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import boto3
+import typer
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, Any]
+
+Stage = Annotated[
+    str | None,
+    typer.Option("--stage", help="Whose tables to read; a local shop tells its own."),
+]
 
 _DEFAULT_STAGE = "dev"
 
@@ -111,7 +117,8 @@ class TableBooks:
     def charges(self) -> dict[str, MoneyBook]:
         charges: dict[str, MoneyBook] = defaultdict(MoneyBook)
         for item in self._items("simulators"):
-            if item["sk"] == "CHARGE":
+            # A charge that was voided before it was ever authorized knows no order.
+            if item["sk"] == "CHARGE" and "order_id" in item:
                 charge = charges[str(item["order_id"])]
                 charge.captured_minor += int(item.get("captured_minor", 0))
                 charge.refunded_minor += int(item.get("refunded_minor", 0))

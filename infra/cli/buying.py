@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from infra.cli.shop import Json, Session, ShopRefusedError
 
 CARD_OK = "pm_card_ok"
+CART_LINES_MAX = 1_500
 
 # What a cart answers for a SKU whose product was published a moment ago: carts hears of products
 # by event, so the same request succeeds a little later.
@@ -19,7 +20,7 @@ _FIRST_PAUSE_SECONDS = 0.02
 _PAUSE_GROWTH = 1.5
 _PAUSE_SECONDS_MAX = 1.0
 _PATIENCE_SECONDS = 300.0
-_CATALOGUE_PATIENCE_SECONDS = 60.0
+_CATALOGUE_PATIENCE_SECONDS = 300.0
 
 _RUNNING = "RUNNING"
 
@@ -77,9 +78,9 @@ def check_out(buyer: Session, purchase: Purchase) -> Outcome:
     return end_of_checkout(buyer, str(accepted["order_id"]))
 
 
-def await_on_sale(visitor: Session, sku: str) -> None:
-    """Wait until carts have heard of a SKU; the visitor's cart then holds one of it."""
-    body = {"lines": [{"sku": sku, "quantity": 1}]}
+def await_on_sale(visitor: Session, skus: Sequence[str]) -> None:
+    """Wait until carts have heard of up to `CART_LINES_MAX` SKUs; they end up in the visitor's."""
+    body = {"lines": [{"sku": sku, "quantity": 1} for sku in skus]}
     _with_patience(visitor, lambda: visitor.call("PUT", "/v1/cart", body))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.console import Console
 from infra.cli.importer import load
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import picture
+from infra.demo.products import as_jsonl
 from infra.local.server import LocalSite, PortTakenError, listen, serve
 from infra.local.stack import LocalStack
 from infra.openapi import documentation
@@ -26,7 +28,6 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 _DEMO_SKU = "MUG-STONEWARE-SAND"
 _DEMO_AMOUNT_MINOR = 1400
-DEMO_PRODUCTS = ROOT / "infra" / "demo" / "products.jsonl"
 
 # Known to everybody, and of use to nobody: the shop listens on this machine only, and forgets.
 STAFF_EMAIL = "admin@tradepost.example"
@@ -58,13 +59,13 @@ def dev(
                 stack,
                 f"{url}/_aws",
                 about={"staff": {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}},
-                documents=[documentation(stack.functions.apps()), picture],
+                documents=[documentation(stack.functions.apps.values()), _picture],
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
                 staff = _appointed(shop)
                 if not empty:
-                    load(DEMO_PRODUCTS, staff, currency="GBP")
+                    _stocked(staff)
             _welcome(url, empty=empty)
             serve(site, listener)
     except KeyboardInterrupt:
@@ -95,6 +96,19 @@ def _appointed(shop: Shop) -> Session:
         Payload=f'{{"email": "{STAFF_EMAIL}", "role": "admin"}}'.encode(),
     )
     return session_of(shop, STAFF_EMAIL, STAFF_PASSWORD)
+
+
+def _stocked(staff: Session) -> None:
+    """Import the demonstration shop, as any merchant imports a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "demonstration shop.jsonl"
+        file.write_text(as_jsonl(), encoding="utf-8")
+        load(file, staff, currency="GBP")
+
+
+def _picture(path: str) -> tuple[str, bytes] | None:
+    drawn = picture(path) if path.startswith("/demo/") else None
+    return None if drawn is None else ("image/svg+xml", drawn)
 
 
 def _welcome(url: str, *, empty: bool) -> None:

@@ -1,4 +1,4 @@
-"""The whole cloud in one process: gateway, functions, queues, streams, workflows and time over moto.
+"""The whole cloud in one process: API, functions, queues, streams, workflows and time over moto.
 
 It knows CloudFormation templates and Chalice apps and nothing of the project they belong to.
 """

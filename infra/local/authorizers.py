@@ -94,9 +94,7 @@ def is_allowed(policy: Mapping[str, Any], method_arn: str) -> bool:
         statement["Effect"]
         for statement in policy.get("Statement", ())
         if any(_matches(pattern, method_arn) for pattern in _listed(statement["Resource"]))
-        and any(
-            _matches(action, "execute-api:Invoke") for action in _listed(statement["Action"])
-        )
+        and any(_matches(action, "execute-api:Invoke") for action in _listed(statement["Action"]))
     }
     return effects == {"Allow"}
 

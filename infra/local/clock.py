@@ -15,7 +15,7 @@ class Clock(Protocol):
         """Return seconds since the epoch."""
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
-        """Sleep on `condition`, which the caller holds, until notified or until `seconds` passed."""
+        """Sleep on `condition`, which the caller holds, until notified or for `seconds`."""
 
 
 class SystemClock:

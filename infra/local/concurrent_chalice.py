@@ -15,7 +15,7 @@ _request: ContextVar[Any] = ContextVar("chalice_request", default=None)
 _lambda_context: ContextVar[Any] = ContextVar("chalice_lambda_context", default=None)
 
 
-class ConcurrentChalice(Chalice):  # type: ignore[misc]
+class ConcurrentChalice(Chalice):
     """A Chalice app whose request and context belong to the invocation."""
 
     @property

@@ -47,7 +47,7 @@ def _rule_holds(rule: Any, actual: Any) -> bool:
         return actual is not _MISSING and actual == rule
     ((name, operand),) = rule.items()
     if name == "exists":
-        return (actual is not _MISSING) == operand
+        return (actual is not _MISSING) is bool(operand)
     if actual is _MISSING:
         return False
     match name:

@@ -44,8 +44,9 @@ class FunctionSettings:
         """
         logical_id = "".join(part.title() for part in re.split(r"[^A-Za-z0-9]+", function))
         events = self._resources.get(logical_id, {}).get("Properties", {}).get("Events", {})
-        source: dict[str, Any] = events.get(logical_id + _EVENT_SUFFIX[kind], {})
-        return source.get("Properties", {})  # type: ignore[no-any-return]
+        source = events.get(logical_id + _EVENT_SUFFIX[kind], {})
+        properties: dict[str, Any] = source.get("Properties", {})
+        return properties
 
     def _find(self, key: str, function: str, default: Any) -> Any:
         for scope in (

@@ -1,4 +1,4 @@
-"""The Lambda runtime: Chalice apps loaded, their functions registered and invoked in this process."""
+"""The Lambda runtime: Chalice apps loaded, their functions invoked in this process."""
 
 from __future__ import annotations
 
@@ -108,14 +108,16 @@ class Functions:
             )
 
     def run(self, function_name: str, payload: str) -> tuple[str, bool]:
-        """Invoke a function and wait; return its answer or its error as JSON, and whether it failed.
+        """Invoke a function and wait; return its answer or error as JSON, and whether it failed.
 
         A function that runs longer than its timeout is reported as timed out when it ends; a
         thread cannot be stopped from outside.
         """
         function = self.by_name.get(function_name.rsplit(":", 1)[-1])
         if function is None:
-            return _error("Runtime.ImportModuleError", f"no local handler for {function_name}"), True
+            return _error(
+                "Runtime.ImportModuleError", f"no local handler for {function_name}"
+            ), True
         if len(payload) > PAYLOAD_BYTES_MAX:
             return _error("RequestEntityTooLarge", "the payload is larger than 6 MB"), True
         context = function.new_context()
@@ -125,7 +127,9 @@ class Functions:
             return _failure(error, context.aws_request_id), True
         if time.monotonic() - context.started > function.timeout_seconds:
             told = f"Task timed out after {function.timeout_seconds:.2f} seconds"
-            return _error("Sandbox.Timedout", f"RequestId: {context.aws_request_id} Error: {told}"), True
+            return _error(
+                "Sandbox.Timedout", f"RequestId: {context.aws_request_id} Error: {told}"
+            ), True
         try:
             text = json.dumps(answer)
         except (TypeError, ValueError) as error:
@@ -166,7 +170,12 @@ class Functions:
         if app.routes:
             self._register(name, HTTP_HANDLER, app)
         # `handler_map` has the views of routes too, which are no functions of their own.
-        for declared in (*app.pure_lambda_functions, *app.event_sources, *app.builtin_auth_handlers):
+        declarations: tuple[Any, ...] = (
+            *app.pure_lambda_functions,
+            *app.event_sources,
+            *app.builtin_auth_handlers,
+        )
+        for declared in declarations:
             self._register(name, declared.name, app.handler_map[declared.name])
 
     def _register(self, app: str, function: str, handler: Callable[[Any, Any], Any]) -> None:

@@ -74,9 +74,7 @@ class Gateway:
         self._responses = responses
         self._clock = clock
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         answer = self.handle(_request_of(environ))
         phrase = _PHRASES.get(answer.status, "Unknown")
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body

@@ -12,7 +12,7 @@ from infra.local.clock import as_datetime
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Mailbox</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto }}
 article {{ border-top: 1px solid #ccc; padding: 1rem 0 }}
 pre {{ white-space: pre-wrap; font: inherit }}
 </style>

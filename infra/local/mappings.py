@@ -29,8 +29,8 @@ class UnknownSourceError(Exception):
 class Mappings:
     """Makes the sources of all apps.
 
-    A queue's or a topic's short name is the part behind `<project>-<stage>-`; a stream's placeholder
-    ARN names the table the same way.
+    A queue's or a topic's short name is the part behind `<project>-<stage>-`; a stream's
+    placeholder ARN names the table the same way.
     """
 
     def __init__(
@@ -123,4 +123,6 @@ class Mappings:
         for name in (f"{self._name_prefix}-{short}", short):
             if name in deployed:
                 return deployed[name]
-        raise UnknownSourceError(f"{app}: {declared.name} listens to {short}, which is not deployed")
+        raise UnknownSourceError(
+            f"{app}: {declared.name} listens to {short}, which is not deployed"
+        )

@@ -76,7 +76,8 @@ class Pump:
             if self._is_at_rest():
                 return moved
             with self._stirred:
-                self._stirred.wait_for(lambda seen=stirs: self._stirs != seen, timeout=0.05)
+                if self._stirs == stirs:
+                    self._stirred.wait(timeout=0.05)
 
     def fire(self, function: str) -> None:
         """Call the scheduled function with this deployed name now, whatever its schedule.

@@ -1,4 +1,4 @@
-"""The resources of the API: which app answers a path, most literal first, as API Gateway finds it."""
+"""The resources of the API: which app answers a path, the most literal first."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class RouteTable:
                 for method, route in methods.items():
                     if method in resource.methods:
                         other = resource.methods[method][0]
-                        raise RouteConflictError(f"{method} {path} is declared by {other} and {name}")
+                        raise RouteConflictError(
+                            f"{method} {path} is declared by {other} and {name}"
+                        )
                     resource.methods[method] = (name, app, route)
         for resource in resources.values():
             self._add(resource)

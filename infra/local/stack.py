@@ -73,7 +73,7 @@ class LocalStack:
         self._project = project
         self._responses = responses
         self._environment: dict[str, str] = {}
-        self._mock = mock_aws(config=_MOTO_CONFIG)  # type: ignore[call-overload, arg-type]
+        self._mock = mock_aws(config=_MOTO_CONFIG)
 
     def __enter__(self) -> Self:
         self._environment = dict(os.environ)
@@ -177,9 +177,8 @@ class LocalStack:
 
     def _use_credentials(self) -> None:
         # moto answers anybody; these make sure that nobody is ever asked for real.
-        os.environ.update(
-            AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local", AWS_SESSION_TOKEN="local"
-        )
+        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
+            os.environ[f"AWS_{name}"] = "local"
         boto3.setup_default_session()
 
     def _role_arn(self) -> str:
@@ -200,4 +199,3 @@ class LocalStack:
         boto3.setup_default_session()
         os.environ.clear()
         os.environ.update(self._environment)
-

@@ -1,7 +1,8 @@
 """CloudFormation templates read, put in order and deployed into moto.
 
-A template may name a file of the repository where AWS wants text: `DefinitionString: file://../x.asl.json` stands
-for the text of that file, relative to the template. Templates depend on one another through exports only.
+A template may name a file of the repository where AWS wants text: `DefinitionString:
+file://../x.asl.json` stands for the text of that file, relative to the template. Templates depend
+on one another through exports only.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
     return {name: value}
 
 
-TemplateLoader.add_multi_constructor("!", _intrinsic)  # type: ignore[no-untyped-call]
+TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
 def load_template(path: Path) -> dict[str, Any]:
@@ -79,13 +80,19 @@ def in_order(templates: dict[str, dict[str, Any]], parameters: dict[str, str]) -
         imports = {_substituted(value, parameters) for value in _imports(template)}
         unknown = imports - exporters.keys()
         if unknown:
-            raise DeploymentError(f"{name} imports what nobody exports: {', '.join(sorted(unknown))}")
+            raise DeploymentError(
+                f"{name} imports what nobody exports: {', '.join(sorted(unknown))}"
+            )
         needs[name] = {exporters[one] for one in imports} - {name}
     ordered: list[str] = []
     while len(ordered) < len(templates):
-        ready = sorted(name for name in needs if name not in ordered and needs[name] <= set(ordered))
+        ready = sorted(
+            name for name in needs if name not in ordered and needs[name] <= set(ordered)
+        )
         if not ready:
-            raise DeploymentError(f"templates import one another in a circle: {sorted(set(needs) - set(ordered))}")
+            raise DeploymentError(
+                f"templates import one another in a circle: {sorted(set(needs) - set(ordered))}"
+            )
         ordered += ready
     return ordered
 
@@ -138,7 +145,9 @@ def _deploy_one(stack: str, template: dict[str, Any], parameters: dict[str, str]
         raise DeploymentError(f"{stack}: {type(error).__name__}: {error}") from error
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
     created = {one["LogicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
-    missing = {name for name, one in template["Resources"].items() if "Condition" not in one} - created
+    missing = {
+        name for name, one in template["Resources"].items() if "Condition" not in one
+    } - created
     if missing:
         raise DeploymentError(f"{stack}: not created: {', '.join(sorted(missing))}")
     described = client.describe_stacks(StackName=stack)["Stacks"][0]

@@ -14,8 +14,8 @@ IDLE_SECONDS = 10.0
 class ThreadReserve:
     """Runs each task at once, on an idle thread or else on a new one.
 
-    Unlike `concurrent.futures` there is no upper bound, since a task may wait long for another one, and the process
-    may end while tasks still run.
+    Unlike in `concurrent.futures` there is no upper bound, since a task may wait long for another
+    one, and the process may end while tasks still run.
     """
 
     def __init__(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,18 @@ def runtime_requirements(layout: Layout, target: Target) -> str:
     if missing:
         raise PackagingError(f"not in {layout.lock.name}: {', '.join(sorted(missing))}; make lock")
     return "".join(locked[name] for name in sorted(needed))
+
+
+def copy_installed(requirements: str, folder: Path) -> None:
+    """Copy what is installed of the requirements' projects, which are of the lock's versions."""
+    for name in re.findall(r"^([A-Za-z0-9._-]+)==", requirements, re.MULTILINE):
+        for file in importlib.metadata.files(name) or ():
+            # Scripts lie outside of the packages' folder, and bytecode is made anew.
+            if ".." in file.parts or file.suffix == ".pyc":
+                continue
+            copy = folder.joinpath(*file.parts)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), copy)
 
 
 def _locked(lock: Path) -> dict[str, str]:

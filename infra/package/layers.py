@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.package.archive import precompile, write_zip
-from infra.package.dependencies import runtime_requirements
+from infra.package.dependencies import copy_installed, runtime_requirements
 from infra.package.layout import Layout, Target
 
 _DEPLOYED_AT = "/opt/python"
@@ -47,11 +47,15 @@ def build_deps_layer(layout: Layout, target: Target, archive: Path) -> None:
     made_of = [requirements, target.architecture, target.python, *sorted(services)]
     made_of.append(Path(__file__).read_text())
     digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:24]
-    cached = layout.cache / f"deps-{target.python}-{target.architecture}-{digest}.zip"
+    kind = "local" if target.is_this_machine else target.architecture
+    cached = layout.cache / f"deps-{target.python}-{kind}-{digest}.zip"
     if not cached.exists():
         with tempfile.TemporaryDirectory() as folder:
             python = Path(folder) / "python"
-            _install(requirements, target, python)
+            if target.is_this_machine:
+                copy_installed(requirements, python)
+            else:
+                _install(requirements, target, python)
             _trim(python, services)
             precompile(python, deployed_at=_DEPLOYED_AT)
             write_zip(Path(folder), cached)
@@ -88,7 +92,7 @@ def _install(requirements: str, target: Target, python: Path) -> None:
     newest = _GLIBC_MINOR_MAX.get(target.python, _GLIBC_MINOR_DEFAULT)
     tags = [f"manylinux_2_{n}_{target.machine}" for n in range(newest, _GLIBC_MINOR_MIN - 1, -1)]
     tags += [f"manylinux{name}_{target.machine}" for name in ("2014", "2010", "1")]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:"]
     command += ["--implementation", "cp", "--python-version", target.python]
     for tag in tags:

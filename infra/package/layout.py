@@ -72,10 +72,12 @@ class Target:
 
     `python` is the packaging interpreter's own minor version: bytecode of another one would be
     ignored on Lambda, and Chalice names the runtime after the interpreter it runs on.
+    `is_this_machine` takes the dependencies as they are installed here: to run, not to deploy.
     """
 
     architecture: Architecture
     python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    is_this_machine: bool = False
 
     @property
     def runtime(self) -> str:
@@ -87,8 +89,8 @@ class Target:
 
 
 def this_machine() -> Target:
-    """Describe the machine that packages, as the tests do that run what was packaged."""
-    return Target(_ARCHITECTURE_OF_MACHINE[platform.machine()])
+    """Describe the machine that packages, for tests that run what was packaged, without network."""
+    return Target(_ARCHITECTURE_OF_MACHINE[platform.machine()], is_this_machine=True)
 
 
 def configured_target(layout: Layout) -> Target:

@@ -91,7 +91,7 @@ def prepare(setup: Setup, staff: Session) -> None:
     # One order before the clock starts takes what only the first order costs.
     lines = [{"sku": setup.sku, "on_hand": setup.orders + setup.buyers}]
     staff.call("POST", "/v1/stock/batch", {"lines": lines, "reason": "bench"})
-    await_on_sale(guest_session(setup.shop), setup.sku)
+    await_on_sale(guest_session(setup.shop), [setup.sku])
 
 
 def measure(setup: Setup) -> Json:

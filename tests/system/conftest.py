@@ -23,7 +23,7 @@ from tradepost.platform.auth import STAFF, Role
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[LocalStack]:
     with pytest.MonkeyPatch.context() as patch:
         # A retry's wait is between two attempts that nothing else happens in: it is skipped.

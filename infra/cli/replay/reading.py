@@ -71,7 +71,7 @@ class Row:
     quantity: int
     placed_at: datetime
     price: Decimal
-    customer: str | None  # None: a guest
+    customer: str | None  # upper case: nobody is two people by spelling; None: a guest
     country: str
 
     @property
@@ -225,7 +225,7 @@ def _without_float(text: str) -> str:
 
 
 def _customer(text: str) -> str | None:
-    return None if text.lower() in _NO_CUSTOMER else _without_float(text)
+    return None if text.lower() in _NO_CUSTOMER else _without_float(text).upper()
 
 
 def _moments(raw: Sequence[tuple[int, list[str]]], position: int) -> dict[str, datetime]:

@@ -4,7 +4,7 @@ moto logs a warning for a type it does not know and calls the stack complete. Ne
 subclasses of its CloudFormationModel, which is the registry, so nothing is patched for them;
 `cloudformation_types` says how each is created. The existing ones mended here ignore what the
 template says: a table its expiry and its recovery, a state machine goes to a backend that executes
-nothing, and every key is for symmetric encryption.
+nothing, and every key is symmetric.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def install() -> None:
             _created_types.append(_model(name, creator))
     for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         cached.cache_clear()
-    Table.create_from_cloudformation_json = classmethod(_create_table)
-    Key.create_from_cloudformation_json = classmethod(_create_key)
-    StateMachine.create_from_cloudformation_json = classmethod(_create_machine)
+    Table.create_from_cloudformation_json = classmethod(_create_table)  # type: ignore[arg-type]
+    Key.create_from_cloudformation_json = classmethod(_create_key)  # type: ignore[arg-type]
+    StateMachine.create_from_cloudformation_json = classmethod(_create_machine)  # type: ignore[arg-type]
     StateMachine.has_cfn_attr = classmethod(lambda _, name: name in ("Arn", "Name"))
     StateMachine.get_cfn_attribute = _machine_attribute
     Topic.has_cfn_attr = classmethod(lambda _, name: name in ("TopicName", "TopicArn"))
@@ -139,13 +139,19 @@ def _create_key(
     _: Any, __: str, cloudformation_json: Any, account_id: str, region_name: str, **___: Any
 ) -> Any:
     properties = cloudformation_json["Properties"]
-    return kms_backends[account_id][region_name].create_key(
-        policy=json.dumps(properties["KeyPolicy"]),
+    policy = properties.get("KeyPolicy")
+    key = kms_backends[account_id][region_name].create_key(
+        policy=json.dumps(policy) if isinstance(policy, dict) else policy,
         key_usage=properties.get("KeyUsage", "ENCRYPT_DECRYPT"),
         key_spec=properties.get("KeySpec", "SYMMETRIC_DEFAULT"),
-        description=properties.get("Description"),
-        tags=properties.get("Tags", []),
+        description=properties.get("Description", ""),
+        tags=[
+            {"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in properties.get("Tags", [])
+        ],
     )
+    key.key_rotation_status = str(properties.get("EnableKeyRotation")).lower() == "true"
+    key.enabled = str(properties.get("Enabled", True)).lower() == "true"
+    return key
 
 
 def _create_machine(

@@ -1,7 +1,8 @@
-"""Expressions parsed once per text, because moto reads each of them anew, several times per request.
+"""Expressions parsed once per text, because moto reads each anew, several times per request.
 
-A condition's parsed form holds the values it compares with. They are looked up again at each use; that is safe
-because every DynamoDB action runs alone (`dynamodb_lock`) and evaluates a condition before it parses the next.
+A condition's parsed form holds the values it compares with. They are looked up again at each use;
+that is safe because every DynamoDB action runs alone (`dynamodb_lock`) and evaluates a condition
+before it parses the next.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
-from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 
 TEXTS_MAX = 5_000
 
@@ -22,8 +23,8 @@ _parsed: dict[Any, tuple[Any, list[tuple[Any, str]], list[str], list[str]]] = {}
 
 def install() -> None:
     """Put a cache before the parsers of conditions and updates."""
-    AttributeValue.__init__ = _init_value  # type: ignore[method-assign]
-    ConditionExpressionParser.parse = _parse  # type: ignore[method-assign]
+    AttributeValue.__init__ = _init_value
+    ConditionExpressionParser.parse = _parse
     UpdateExpressionParser.make = staticmethod(
         functools.lru_cache(maxsize=TEXTS_MAX)(UpdateExpressionParser.make)
     )

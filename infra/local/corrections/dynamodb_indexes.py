@@ -1,7 +1,8 @@
 """Sorted indexes of tables, so that a query touches its own partition only.
 
-moto keeps no index: a query sorts the whole table, whatever its key. The structures here are built when a table is
-first queried and from then on kept up by every write (`dynamodb_items.swap`).
+moto keeps no index: a query sorts the whole table, whatever its key. The structures here are
+built when a table is first queried and from then on kept up by every write
+(`dynamodb_items.swap`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Index:
         self.partitions: dict[tuple[str, Any], SortedDict[tuple[Any, ...], Any]] = {}
 
     def place(self, attributes: Any) -> tuple[tuple[str, Any], tuple[Any, ...]] | None:
-        """Return partition and sort key of `attributes`, or None if the item is not in this index."""
+        """Return partition and sort key of `attributes`, None if they are not in this index."""
         partition = attributes.get(self.hash_name)
         if partition is None or (self.range_name is not None and self.range_name not in attributes):
             return None
@@ -63,7 +64,11 @@ class Index:
             items[after[1]] = new
 
     def walk(
-        self, partition: Any, low: tuple[Any, ...] | None, high: tuple[Any, ...] | None, forward: bool
+        self,
+        partition: Any,
+        low: tuple[Any, ...] | None,
+        high: tuple[Any, ...] | None,
+        forward: bool,
     ) -> Iterator[Any]:
         """Yield the items of `partition` between two sort keys, both included."""
         items = self.partitions.get((partition.type, comparable(partition)))
@@ -74,7 +79,7 @@ class Index:
 
 
 def comparable(value: Any) -> Any:
-    """Return what an attribute value is sorted by: code points sort as DynamoDB's UTF-8 bytes do."""
+    """Return what a value is sorted by: code points sort as DynamoDB's UTF-8 bytes do."""
     return Decimal(value.value) if value.type == "N" else value.value
 
 
@@ -83,7 +88,9 @@ def index_of(table: Any, name: str, hash_name: str, range_name: str | None) -> I
     indexes: dict[str, Index] = table.__dict__.setdefault("_local_indexes", {})
     index = indexes.get(name)
     if index is None:
-        table_keys = [key for key in table.table_key_attrs if name != BASE or key == table.range_key_attr]
+        table_keys = [
+            key for key in table.table_key_attrs if name != BASE or key == table.range_key_attr
+        ]
         index = indexes[name] = Index(hash_name, None if name == BASE else range_name, table_keys)
         for partition in table.items.values():
             for item in partition.values() if table.range_key_attr else (partition,):

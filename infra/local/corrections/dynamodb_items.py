@@ -1,8 +1,9 @@
 """Items that never change once stored, because moto changes them in place.
 
-Changing in place means that a reader, a stream record or a rolled-back transaction may see half a write, and it
-forces a deep copy at every turn. Here a write makes a new item and swaps it in; everybody else may keep a
-reference. All writes pass `swap`, which keeps the indexes (`dynamodb_queries`) and the stream in step.
+Changing in place means that a reader, a stream record or a rolled-back transaction may see half a
+write, and it forces a deep copy at every turn. Here a write makes a new item and swaps it in;
+everybody else may keep a reference. All writes pass `swap`, which keeps the indexes
+(`dynamodb_queries`) and the stream in step.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
-from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.parsing.validators import UpdateExpressionValidator
 
 from infra.local.corrections import dynamodb_indexes, dynamodb_updates
@@ -33,20 +34,20 @@ ITEM_BYTES_MAX = 405_000
 
 def install() -> None:
     """Replace how tables read and write one item."""
-    Item.__init__ = _init_item  # type: ignore[method-assign]
+    Item.__init__ = _init_item
     # What never changes need not be copied.
-    Item.__deepcopy__ = _itself  # type: ignore[method-assign]
-    Item.size = _size  # type: ignore[method-assign]
-    LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign, assignment]
-    DynamoType.__hash__ = _hash  # type: ignore[method-assign]
-    Table.get_item = _get_item  # type: ignore[method-assign]
-    Table.put_item = _put_item  # type: ignore[method-assign]
-    Table.delete_item = _delete_item  # type: ignore[method-assign]
-    DynamoDBBackend.update_item = _update_item  # type: ignore[method-assign]
+    Item.__deepcopy__ = _itself
+    Item.size = _size
+    LimitedSizeDict.__setitem__ = dict.__setitem__
+    DynamoType.__hash__ = _hash
+    Table.get_item = _get_item
+    Table.put_item = _put_item
+    Table.delete_item = _delete_item
+    DynamoDBBackend.update_item = _update_item
 
 
 def swap(table: Any, hash_key: Any, range_key: Any, new: Any) -> Any:
-    """Store `new` under its key, or nothing if it is None, and return what stood there; emit no record."""
+    """Put `new` (None: nothing) under the key and return what stood there; emit no record."""
     if range_key is None:
         old = table.items.get(hash_key)
         if new is None:
@@ -100,12 +101,16 @@ def _hash(self: Any) -> int:
     return hash((self.type, self.cast_value))
 
 
-def _get_item(self: Any, hash_key: Any, range_key: Any = None, projection_expression: Any = None) -> Any:
+def _get_item(
+    self: Any, hash_key: Any, range_key: Any = None, projection_expression: Any = None
+) -> Any:
     if self.range_key_attr is None:
         found = self.items.get(hash_key)
     else:
         if not range_key:
-            raise MockValidationException("Table has a range key, but no range key was passed into get_item")
+            raise MockValidationException(
+                "Table has a range key, but no range key was passed into get_item"
+            )
         # moto creates an empty partition by looking.
         partition = self.items.get(hash_key)
         found = partition.get(range_key) if partition else None
@@ -143,7 +148,7 @@ def _put_item(
 
 
 def _keys_of(table: Any, item_attrs: dict[str, Any]) -> tuple[Any, Any]:
-    keys = []
+    keys: list[Any] = []
     for name, key_type in (
         (table.hash_key_attr, table.hash_key_type),
         (table.range_key_attr, table.range_key_type),

@@ -1,7 +1,8 @@
 """One lock around every DynamoDB action, because moto has none.
 
-Stock moto reads, checks and writes without a lock: under threads a conditional decrement sells more than
-there is and acknowledged writes vanish. Actions do not block, so one lock costs no waiting worth speaking of.
+Stock moto reads, checks and writes without a lock: under threads a conditional decrement sells
+more than there is and acknowledged writes vanish. Actions do not block, so one lock costs no
+waiting worth speaking of.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LOCK = threading.RLock()
 def install() -> None:
     """Make every DynamoDB and DynamoDB Streams action happen alone."""
     for handler in (DynamoHandler, DynamoDBStreamsHandler):
-        handler.call_action = _alone(handler.call_action)  # type: ignore[method-assign]
+        handler.call_action = _alone(handler.call_action)
 
 
 def _alone(action: Any) -> Any:

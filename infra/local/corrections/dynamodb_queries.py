@@ -1,7 +1,8 @@
 """Queries that read their own partition, in order, and stop at their limit.
 
-moto sorts the whole table for every query: 400 ms at 100,000 items. The answer is the same, from the sorted
-indexes of `dynamodb_indexes`. The legacy KeyConditions filters and keys of several attributes are left to moto.
+moto sorts the whole table for every query: 400 ms at 100,000 items. The answer is the same, from
+the sorted indexes of `dynamodb_indexes`. The legacy KeyConditions filters and keys of several
+attributes are left to moto.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _moto_query = Table.query
 
 def install() -> None:
     """Replace the query of tables."""
-    Table.query = _query  # type: ignore[method-assign]
+    Table.query = _query
 
 
 def _query(
@@ -48,13 +49,28 @@ def _query(
     hash_names = [key["AttributeName"] for key in schema if key["KeyType"] == "HASH"]
     range_names = [key["AttributeName"] for key in schema if key["KeyType"] == "RANGE"]
     if filter_kwargs or len(hash_names) != 1 or len(range_names) > 1:
-        return _moto_query(  # type: ignore[no-any-return, call-arg]
-            self, hash_key, range_comparison, range_objs, limit, exclusive_start_key, scan_index_forward,
-            projection_expressions, index_name, consistent_read, filter_expression, hash_key_conditions,
-            range_key_conditions, **filter_kwargs,
-        )  # fmt: skip
-    index = dynamodb_indexes.index_of(self, index_name or BASE, hash_names[0], next(iter(range_names), None))
-    items = _matching(index, hash_key, range_comparison, range_objs, exclusive_start_key, scan_index_forward)
+        return _moto_query(  # type: ignore[no-any-return]
+            self,
+            hash_key,
+            range_comparison,
+            range_objs,
+            limit,
+            exclusive_start_key,
+            scan_index_forward,
+            projection_expressions,
+            index_name,
+            consistent_read,
+            filter_expression,
+            hash_key_conditions,
+            range_key_conditions,
+            **filter_kwargs,
+        )
+    index = dynamodb_indexes.index_of(
+        self, index_name or BASE, hash_names[0], next(iter(range_names), None)
+    )
+    items = _matching(
+        index, hash_key, range_comparison, range_objs, exclusive_start_key, scan_index_forward
+    )
     page, more = _page(items, limit)
     last_key = self._get_last_evaluated_key(page[-1], index_name) if more else None
     results = page if secondary is None else [secondary.project(item) for item in page]
@@ -73,12 +89,19 @@ def _secondary_index(table: Any, name: str, consistent_read: bool) -> Any:
             f"Invalid index: {name} for table: {table.name}. Available indexes are: {names}"
         )
     if consistent_read and found in table.global_indexes:
-        raise MockValidationException("Consistent reads are not supported on global secondary indexes")
+        raise MockValidationException(
+            "Consistent reads are not supported on global secondary indexes"
+        )
     return found
 
 
 def _matching(
-    index: Index, hash_key: Any, comparison: str | None, values: list[Any], start_after: Any, forward: bool
+    index: Index,
+    hash_key: Any,
+    comparison: str | None,
+    values: list[Any],
+    start_after: Any,
+    forward: bool,
 ) -> Iterator[Any]:
     low, high = _bounds(comparison, [comparable(value) for value in values])
     if start_after is not None:
@@ -105,7 +128,9 @@ def _bounds(comparison: str | None, values: list[Any]) -> Bounds:
             return (values[0],), (values[1], TOP)
         case "BEGINS_WITH":
             # The greatest code point sorts after every character a key can go on with.
-            return (values[0],), ((values[0] + chr(0x10FFFF), TOP) if isinstance(values[0], str) else None)
+            return (values[0],), (
+                (values[0] + chr(0x10FFFF), TOP) if isinstance(values[0], str) else None
+            )
         case _:
             return None, None
 

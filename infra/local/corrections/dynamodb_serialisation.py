@@ -1,6 +1,7 @@
 """Attribute values written to JSON as they stand, because moto probes ten possible members of each.
 
-Serialising an item costs 0.7 ms in stock moto and most of that is looking for members that a union cannot have.
+Serialising an item costs 0.7 ms in stock moto and most of that is looking for members that a
+union cannot have.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from typing import Any
 
 from moto.core import serialize
 
-_serializer = serialize.SERVICE_SPECIFIC_SERIALIZERS.get("dynamodb", {}).get("json") or serialize.SERIALIZERS["json"]
-_moto_structure = _serializer._serialize_type_structure  # type: ignore[attr-defined]
+_serializer = (
+    serialize.SERVICE_SPECIFIC_SERIALIZERS.get("dynamodb", {}).get("json")
+    or serialize.SERIALIZERS["json"]
+)
+_moto_structure = _serializer._serialize_type_structure
 
 
 def install() -> None:
     """Give the serialiser a short way for AttributeValue."""
-    _serializer._serialize_type_structure = _serialize_structure  # type: ignore[attr-defined]
+    _serializer._serialize_type_structure = _serialize_structure
 
 
 def wire(value: dict[str, Any]) -> dict[str, Any]:

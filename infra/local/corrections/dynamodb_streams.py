@@ -1,9 +1,10 @@
 """Streams that keep their order, report changes only, tell their readers and stay small.
 
-moto's stream differs from DynamoDB's in five ways mended here: a write that changes nothing emits a record;
-functions are called in the middle of the write; sequence numbers repeat once records are dropped; records stay
-for ever; and each record is measured and copied when written, whether or not anybody reads it. Items are never
-changed once stored (`dynamodb_items`), so a record holds its images by reference and renders them when read.
+moto's stream differs from DynamoDB's in five ways mended here: a write that changes nothing emits
+a record; functions are called in the middle of the write; sequence numbers repeat once records
+are dropped; records stay for ever; and each record is measured and copied when written, whether
+or not anybody reads it. Items are never changed once stored (`dynamodb_items`), so a record holds
+its images by reference and renders them when read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from moto.dynamodb.models.table import StreamShard
 
 from infra.local.corrections.dynamodb_lock import LOCK
 
-# Beyond this many records a shard forgets the oldest even if some reader has not come; AWS forgets after 24 hours.
+# Beyond this many records a shard forgets the oldest even if some reader has not come; AWS
+# forgets after 24 hours.
 RECORDS_MAX = 50_000
 # Records kept although every reader has them, for a person who looks at the stream.
 RECORDS_KEPT = 1_000
@@ -27,9 +29,16 @@ class LazyRecord:
     """A change of one item, rendered when it is read."""
 
     __slots__ = (
-        "_rendered", "by_expiry", "event_id", "event_name", "new", "old", "sequence", "table",
+        "_rendered",
+        "by_expiry",
+        "event_id",
+        "event_name",
+        "new",
+        "old",
+        "sequence",
+        "table",
         "written_at",
-    )  # fmt: skip
+    )
 
     def __init__(self, table: Any, event_name: str, old: Any, new: Any, sequence: int) -> None:
         self.table = table
@@ -97,8 +106,8 @@ class LazyRecord:
 
 def install() -> None:
     """Replace how a shard takes, hands out and forgets records."""
-    StreamShard.add = _add  # type: ignore[method-assign]
-    StreamShard.get = _get  # type: ignore[method-assign]
+    StreamShard.add = _add
+    StreamShard.get = _get
 
 
 def state_of(shard: Any) -> ShardState:
@@ -124,14 +133,14 @@ def end_of(shard: Any) -> int:
 
 
 def read(shard: Any, position: int, quantity: int) -> tuple[int, list[LazyRecord]]:
-    """Return at most `quantity` records from `position` on, and the position where they really begin."""
+    """Return the position where the records really begin, and at most `quantity` of them."""
     with LOCK:
         start = max(position - state_of(shard).forgotten, 0)
         return start + state_of(shard).forgotten, shard.items[start : start + quantity]
 
 
 def commit(shard: Any, reader: str, position: int) -> None:
-    """Note that `reader` is done with everything before `position`; forget what every reader has."""
+    """Note that `reader` is done with all before `position`; forget what every reader has."""
     with LOCK:
         state = state_of(shard)
         state.positions[reader] = position
@@ -169,7 +178,9 @@ def _add(self: Any, old: Any, new: Any) -> None:
     name = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
     state = state_of(self)
     position = state.forgotten + len(self.items)
-    self.items.append(LazyRecord(self.table, name, old, new, self.starting_sequence_number + position))
+    self.items.append(
+        LazyRecord(self.table, name, old, new, self.starting_sequence_number + position)
+    )
     if len(self.items) > RECORDS_MAX + RECORDS_KEPT:
         _forget(self, position - RECORDS_MAX)
     for wake in state.listeners:

@@ -1,9 +1,10 @@
 """Transactions that hold together, because moto's do not.
 
-moto copies whole tables for each item of a transaction (ten seconds at 100,000 items) and puts the copies back when
-it fails, which erases what others wrote meanwhile and leaves phantom records in the stream; and it ignores
-ClientRequestToken, so a repeated request applies twice. Here all conditions are checked before anything is
-written, and a write that fails all the same is undone item by item.
+moto copies whole tables for each item of a transaction (ten seconds at 100,000 items) and puts
+the copies back when it fails, which erases what others wrote meanwhile and leaves phantom records
+in the stream; and it ignores ClientRequestToken, so a repeated request applies twice. Here all
+conditions are checked before anything is written, and a write that fails all the same is undone
+item by item.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Operation:
         return self.table.get_item(self.hash_key, self.range_key)
 
 
-class IdempotentParameterMismatchException(DynamodbException):
+class IdempotentParameterMismatchException(DynamodbException):  # type: ignore[misc]
     """The token was used for another transaction."""
 
     def __init__(self) -> None:
@@ -64,15 +65,17 @@ class IdempotentParameterMismatchException(DynamodbException):
 
 def install() -> None:
     """Replace TransactWriteItems."""
-    DynamoDBBackend.transact_write_items = _transact_write_items  # type: ignore[method-assign]
-    DynamoHandler.transact_write_items = _once_per_token  # type: ignore[method-assign]
+    DynamoDBBackend.transact_write_items = _transact_write_items
+    DynamoHandler.transact_write_items = _once_per_token
 
 
 def _once_per_token(self: Any) -> Any:
     token = self.body.get("ClientRequestToken")
     if not token:
         return _moto_handler(self)
-    seen: dict[str, tuple[float, str]] = self.dynamodb_backend.__dict__.setdefault("_local_tokens", {})
+    seen: dict[str, tuple[float, str]] = self.dynamodb_backend.__dict__.setdefault(
+        "_local_tokens", {}
+    )
     fingerprint = json.dumps(self.body["TransactItems"], sort_keys=True, default=str)
     now = time.monotonic()
     applied_at, applied = seen.get(token, (-TOKEN_SECONDS, ""))
@@ -106,7 +109,9 @@ def _operation(backend: Any, item: dict[str, Any]) -> Operation:
         raise TransactWriteSingleOpException
     kind, request = next(iter(item.items()))
     table = backend.get_table(request["TableName"])
-    hash_key, range_key = backend.get_keys_value(table, request["Item"] if kind == "Put" else request["Key"])
+    hash_key, range_key = backend.get_keys_value(
+        table, request["Item"] if kind == "Put" else request["Key"]
+    )
     return Operation(kind, request, table, hash_key, range_key)
 
 
@@ -130,7 +135,11 @@ def _refusal(operation: Operation) -> tuple[str | None, str | None, Any]:
 
 def _apply(backend: Any, operations: list[Operation]) -> None:
     undo: list[tuple[Operation, Any]] = []
-    shards = {op.table.name: op.table.stream_shard for op in operations if op.table.stream_shard is not None}
+    shards = {
+        op.table.name: op.table.stream_shard
+        for op in operations
+        if op.table.stream_shard is not None
+    }
     lengths = {name: len(shard.items) for name, shard in shards.items()}
     reasons: list[tuple[str | None, str | None, Any]] = []
     try:
@@ -165,6 +174,6 @@ def _write(backend: Any, operation: Operation) -> tuple[str | None, str | None, 
                 )
     except MockValidationException:
         raise
-    except Exception as error:  # moto reports any other refusal as this item's reason
+    except Exception as error:  # noqa: BLE001 - any refusal is this item's reason
         return type(error).__name__, str(error), None
     return None, None, None

@@ -1,8 +1,8 @@
 """Plain update expressions applied at once, because moto walks each through ten passes over a copy.
 
-Plain means: SET, REMOVE and ADD of whole attributes, from values, other attributes, sums, differences
-and `if_not_exists`. Whatever is not plain, or would be refused, is left to moto, which knows the
-right error; so nothing here decides what is valid.
+Plain means: SET, REMOVE and ADD of whole attributes, from values, other attributes, sums,
+differences and `if_not_exists`. Whatever is not plain, or would be refused, is left to moto,
+which knows the right error; so nothing here decides what is valid.
 """
 
 from __future__ import annotations

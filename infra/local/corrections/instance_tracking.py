@@ -12,7 +12,7 @@ from moto.core.common_models import BaseModel
 
 def install() -> None:
     """Create models without entering them in moto's list of instances."""
-    BaseModel.__new__ = _plain_new  # type: ignore[method-assign, assignment]
+    BaseModel.__new__ = _plain_new
 
 
 def _plain_new(cls: type[Any], *_args: Any, **_kwargs: Any) -> Any:

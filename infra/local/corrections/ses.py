@@ -1,4 +1,4 @@
-"""Sent mail kept whole, because moto drops its text when it has HTML, and forgets when it was sent."""
+"""Sent mail kept whole, because moto drops the text of HTML mail and when it was sent."""
 
 from __future__ import annotations
 

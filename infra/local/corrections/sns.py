@@ -1,8 +1,9 @@
 """Topics whose subscriptions do not harm one another, and functions as subscribers.
 
-In stock moto a subscription to a queue that is gone makes Publish fail, so later subscriptions get nothing; a
-subscription's RedrivePolicy is stored and never used; a function is called inside Publish with made-up attributes;
-every published message is kept for ever; and each envelope is signed with a certificate made for it.
+In stock moto a subscription to a queue that is gone makes Publish fail, so later subscriptions
+get nothing; a subscription's RedrivePolicy is stored and never used; a function is called inside
+Publish with made-up attributes; every published message is kept for ever; and each envelope is
+signed with a certificate made for it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ call_function: Callable[[str, dict[str, Any]], None] | None = None
 
 def install() -> None:
     """Replace how topics deliver."""
-    Topic.publish = _publish  # type: ignore[method-assign]
-    Subscription.publish = _deliver  # type: ignore[method-assign]
-    Subscription.get_post_data = _envelope  # type: ignore[method-assign]
+    Topic.publish = _publish
+    Subscription.publish = _deliver
+    Subscription.get_post_data = _envelope
 
 
 def _publish(
@@ -50,7 +51,7 @@ def _publish(
                 deduplication_id=deduplication_id,
                 message_structure=message_structure,
             )
-        except Exception:  # whatever became of one endpoint must not reach the others
+        except Exception:  # noqa: BLE001 - one endpoint's trouble must not reach the others
             _to_dead_letters(subscription, message, message_attributes)
     return message_id
 
@@ -65,11 +66,17 @@ def _deliver(self: Any, message: str, message_id: str, **rest: Any) -> None:
         return
     if call_function is None:
         raise LookupError("no functions to deliver to")
-    call_function(self.endpoint, _function_event(self, message, message_id, rest.get("subject"), attributes))
+    call_function(
+        self.endpoint, _function_event(self, message, message_id, rest.get("subject"), attributes)
+    )
 
 
 def _function_event(
-    subscription: Any, message: str, message_id: str, subject: str | None, attributes: dict[str, Any]
+    subscription: Any,
+    message: str,
+    message_id: str,
+    subject: str | None,
+    attributes: dict[str, Any],
 ) -> dict[str, Any]:
     notification = {
         "Type": "Notification",
@@ -89,7 +96,9 @@ def _function_event(
     return {"Records": [record]}
 
 
-def _to_dead_letters(subscription: Any, message: str, message_attributes: dict[str, Any] | None) -> None:
+def _to_dead_letters(
+    subscription: Any, message: str, message_attributes: dict[str, Any] | None
+) -> None:
     policy = subscription.attributes.get("RedrivePolicy")
     if not policy:
         return

@@ -1,9 +1,9 @@
 """Queues that lose nothing under threads and whose cost does not grow with their depth.
 
-moto keeps a queue as one list: receiving, deleting and even sending walk all of it, deleting rebuilds it without the
-lock (and so loses what another thread adds), and a function mapped to a queue is called inside SendMessage.
-Here a standard queue is a heap ordered by when each message may next be received. FIFO queues stay moto's, under
-the same lock.
+moto keeps a queue as one list: receiving, deleting and even sending walk all of it, deleting
+rebuilds it without the lock (and so loses what another thread adds), and a function mapped to a
+queue is called inside SendMessage. Here a standard queue is a heap ordered by when each message
+may next be received. FIFO queues stay moto's, under the same lock.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Store:
             wake()
 
     def next_due(self) -> float | None:
-        """Return when the first message may be received, in seconds since the epoch, None if there is none."""
+        """Return when the first message may be received, in epoch seconds; None without any."""
         while self._heap:
             due, _, message_id = self._heap[0]
             message = self.messages.get(message_id)
@@ -69,7 +69,7 @@ class Store:
         return None
 
     def take_due(self, now_ms: float) -> Any:
-        """Return the first message that may be received, or None; the caller must `schedule` or `remove` it."""
+        """Return the first message due, or None; the caller must `schedule` or `remove` it."""
         due = self.next_due()
         if due is None or due * 1000 > now_ms:
             return None
@@ -91,16 +91,22 @@ class Store:
 
 def install() -> None:
     """Replace the storage of standard queues and lock every change of a queue."""
-    Queue._messages = property(_get_messages, _set_messages)  # type: ignore[attr-defined, assignment]
-    Queue.add_message = _add_message  # type: ignore[method-assign]
-    Queue.delete_message = _delete_message  # type: ignore[method-assign]
-    SQSBackend.send_message = _send_message  # type: ignore[method-assign]
-    SQSBackend.receive_message = _receive_message  # type: ignore[method-assign]
-    SQSBackend.change_message_visibility = _change_visibility  # type: ignore[method-assign]
+    Queue._messages = property(_get_messages, _set_messages)
+    Queue.add_message = _add_message
+    Queue.delete_message = _delete_message
+    SQSBackend.send_message = _send_message
+    SQSBackend.receive_message = _receive_message
+    SQSBackend.change_message_visibility = _change_visibility
     for name in (
-        "change_message_visibility_batch", "create_queue", "delete_message_batch", "delete_queue",
-        "get_queue_attributes", "purge_queue", "send_message_batch", "set_queue_attributes",
-    ):  # fmt: skip
+        "change_message_visibility_batch",
+        "create_queue",
+        "delete_message_batch",
+        "delete_queue",
+        "get_queue_attributes",
+        "purge_queue",
+        "send_message_batch",
+        "set_queue_attributes",
+    ):
         setattr(SQSBackend, name, _locked(getattr(SQSBackend, name)))
 
 
@@ -189,13 +195,21 @@ def _send_message(
     if queue.fifo_queue:
         with LOCK:
             return _moto_send(
-                self, queue_name, message_body, message_attributes, delay_seconds, deduplication_id, group_id,
-                system_attributes, validate_group_id,
-            )  # fmt: skip
+                self,
+                queue_name,
+                message_body,
+                message_attributes,
+                delay_seconds,
+                deduplication_id,
+                group_id,
+                system_attributes,
+                validate_group_id,
+            )
     delay = int(delay_seconds) if delay_seconds is not None else queue.delay_seconds
     if not 0 <= delay <= DELAY_SECONDS_MAX:
         raise InvalidParameterValue(
-            f"Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
+            f"Value {delay} for parameter DelaySeconds is invalid. "
+            "Reason: DelaySeconds must be >= 0 and <= 900."
         )
     self._validate_message(queue, message_body=message_body, delay_seconds=delay)
     message = Message(str(uuid.uuid4()), message_body, system_attributes)
@@ -218,12 +232,17 @@ def _receive_message(
 ) -> list[Any]:
     queue = self.get_queue(queue_name)
     deadline = time.monotonic() + (wait_seconds_timeout or 0)
+    received: list[Any]
     while True:
         with LOCK:
             if queue.fifo_queue:
-                received = _moto_receive(self, queue_name, count, 0, visibility_timeout, message_attribute_names)
+                received = _moto_receive(
+                    self, queue_name, count, 0, visibility_timeout, message_attribute_names
+                )
             else:
-                received = _take(queue, count, int(visibility_timeout or 0), message_attribute_names or [])
+                received = _take(
+                    queue, count, int(visibility_timeout or 0), message_attribute_names or []
+                )
             remaining = deadline - time.monotonic()
             if received or remaining <= 0:
                 return received
@@ -256,7 +275,9 @@ def _take(queue: Any, count: int, visibility_seconds: int, attribute_names: list
     return received
 
 
-def _change_visibility(self: Any, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
+def _change_visibility(
+    self: Any, queue_name: str, receipt_handle: str, visibility_timeout: int
+) -> None:
     with LOCK:
         queue = self.get_queue(queue_name)
         if queue.fifo_queue:
@@ -270,8 +291,9 @@ def _change_visibility(self: Any, queue_name: str, receipt_handle: str, visibili
         until = unix_time_millis() + int(visibility_timeout) * 1000
         if until - message.sent_timestamp > IN_FLIGHT_SECONDS_MAX * 1000:
             raise InvalidParameterValue(
-                f"Value {visibility_timeout} for parameter VisibilityTimeout is invalid. Reason: Total "
-                "VisibilityTimeout for the message is beyond the limit [43200 seconds]"
+                f"Value {visibility_timeout} for parameter VisibilityTimeout is invalid. "
+                "Reason: Total VisibilityTimeout for the message is beyond the limit "
+                "[43200 seconds]"
             )
         message.change_visibility(visibility_timeout)
         store_of(queue).schedule(message)

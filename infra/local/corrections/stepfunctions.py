@@ -1,9 +1,10 @@
 """Executions that behave at the API as Step Functions' do.
 
-Mended: an execution without a name; a name used twice at once; the 256 KiB limit of the input; Express machines, whose
-names may repeat; output that is a bare string; a time in the context object that cannot be serialised; the
-error of a Choice nobody matched; the cause of a failed callback and of a stopped execution; the end of an execution
-that timed out; the order and the paging of the history; and the case of parameters to nested executions.
+Mended: an execution without a name; a name used twice at once; the 256 KiB limit of the input;
+Express machines, whose names may repeat; output that is a bare string; a time in the context
+object that cannot be serialised; the error of a Choice nobody matched; the cause of a failed
+callback and of a stopped execution; the end of an execution that timed out; the order and the
+paging of the history; and the case of parameters to nested executions.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import json
 import threading
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
-from moto.stepfunctions.exceptions import ExecutionAlreadyExists, ExecutionDoesNotExist
+from moto.stepfunctions.exceptions import (
+    ExecutionAlreadyExists,
+    ExecutionDoesNotExist,
+    InvalidExecutionInput,
+)
 from moto.stepfunctions.parser.api import (
     ExecutionFailedEventDetails,
     ExecutionStatus,
     HistoryEventType,
-    InvalidExecutionInput,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -35,8 +40,8 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
     StatesErrorNameType,
 )
 from moto.stepfunctions.parser.asl.component.state.choice.state_choice import StateChoice
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
-    StateTaskServiceSfn,
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_sfn,
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
@@ -82,16 +87,17 @@ REGISTER = ExecutionRegister()
 
 def install() -> None:
     """Replace the API's part of the executing backend."""
-    StepFunctionsParserBackend.start_execution = _start_execution  # type: ignore[method-assign]
-    StepFunctionsParserBackend.describe_execution = _describe_execution  # type: ignore[method-assign]
-    BaseExecutionWorkerCommunication._reflect_execution_status = _reflect  # type: ignore[method-assign]
-    Execution.get_start_execution_details = _start_details  # type: ignore[method-assign]
-    StateChoice._eval_state = _eval_choice  # type: ignore[method-assign]
-    StateTaskServiceSfn._normalise_parameters = _camel_case  # type: ignore[method-assign]
-    StateTaskServiceSfn._normalise_response = _pascal_case  # type: ignore[method-assign]
-    StepFunctionResponse.send_task_failure = _send_task_failure  # type: ignore[method-assign]
-    StepFunctionResponse.stop_execution = _stop_execution  # type: ignore[method-assign]
-    StepFunctionResponse.get_execution_history = _get_execution_history  # type: ignore[method-assign]
+    StepFunctionsParserBackend.start_execution = _start_execution
+    StepFunctionsParserBackend.describe_execution = _describe_execution
+    BaseExecutionWorkerCommunication._reflect_execution_status = _reflect
+    Execution.get_start_execution_details = _start_details
+    StateChoice._eval_state = _eval_choice
+    service = state_task_service_sfn.StateTaskServiceSfn
+    service._normalise_parameters = _camel_case
+    service._normalise_response = _pascal_case
+    StepFunctionResponse.send_task_failure = _send_task_failure
+    StepFunctionResponse.stop_execution = _stop_execution
+    StepFunctionResponse.get_execution_history = _get_execution_history
 
 
 def _start_execution(
@@ -105,7 +111,7 @@ def _start_execution(
     text = "{}" if execution_input is None else execution_input
     _check_input(text)
     name = name or str(uuid.uuid4())
-    express = machine.sm_type == "EXPRESS"
+    express = machine.type == "EXPRESS"
     with REGISTER.changed:
         existing = None if express else REGISTER.by_name.get((machine.arn, name))
         if existing is not None:
@@ -140,18 +146,19 @@ def _new_execution(
         arn = f"{prefix}:express:{machine.name}:{name}:{uuid.uuid4()}"
     else:
         arn = f"{prefix}:execution:{machine.name}:{name}"
-    # A later update of the machine must not change a running execution; the attributes themselves are immutable.
+    # A later update of the machine must not change a running execution; the attributes themselves
+    # are immutable.
     snapshot = copy.copy(machine)
     snapshot.executions = []
     return Execution(
         name=name,
-        sm_type=machine.sm_type,
+        sm_type=machine.type,
         role_arn=machine.roleArn,
         exec_arn=arn,
         account_id=backend.account_id,
         region_name=backend.region_name,
         state_machine=snapshot,
-        start_date=utcnow(),
+        start_date=datetime.now(UTC),
         cloud_watch_logging_session=None,
         input_data=text,
         trace_header=trace_header,
@@ -171,7 +178,7 @@ def _forget_ended(machine: Any) -> None:
     machine.executions = [one for one in executions if one.exec_arn in REGISTER.by_arn]
 
 
-def _describe_execution(self: Any, execution_arn: str) -> Any:
+def _describe_execution(_: Any, execution_arn: str) -> Any:
     execution = REGISTER.by_arn.get(execution_arn)
     if execution is None:
         raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
@@ -214,22 +221,22 @@ def _eval_choice(self: Any, env: Any) -> None:
         ) from error
 
 
-def _camel_case(
-    self: Any, parameters: dict[str, Any], boto_service_name: Any = None, service_action_name: Any = None
-) -> None:
+def _camel_case(_: Any, parameters: dict[str, Any], *__: Any, **___: Any) -> None:
     for name in list(parameters):
         value = parameters.pop(name)
         name = name[0].lower() + name[1:]
-        parameters[name] = json.dumps(value) if name == "input" and not isinstance(value, str) else value
+        parameters[name] = (
+            json.dumps(value) if name == "input" and not isinstance(value, str) else value
+        )
 
 
-def _pascal_case(
-    self: Any, response: Any, boto_service_name: Any = None, service_action_name: Any = None
-) -> None:
+def _pascal_case(_: Any, response: Any, *__: Any, **___: Any) -> None:
     if isinstance(response, dict):
         for name in list(response):
             value = response.pop(name)
-            response[name[0].upper() + name[1:]] = value.isoformat() if hasattr(value, "isoformat") else value
+            response[name[0].upper() + name[1:]] = (
+                value.isoformat() if hasattr(value, "isoformat") else value
+            )
 
 
 def _send_task_failure(self: Any) -> Any:

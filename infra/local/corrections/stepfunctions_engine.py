@@ -1,9 +1,10 @@
 """The interpreter of state machines, without the work it does again and again.
 
-moto parses the definition with ANTLR for every execution and every JSONPath for every state, starts three threads per
-execution and one more per task, makes a boto3 client per task, and writes out a whole state to log its
-failure. What is parsed holds no state of an execution except while one runs it, so a parsed program is lent to one
-execution at a time and taken back when that has really ended.
+moto parses the definition with ANTLR for every execution and every JSONPath for every state,
+starts three threads per execution and one more per task, makes a boto3 client per task, and
+writes out a whole state to log its failure. What is parsed holds no state of an execution except
+while one runs it, so a parsed program is lent to one execution at a time and taken back when that
+has really ended.
 """
 
 from __future__ import annotations
@@ -39,19 +40,18 @@ _moto_invoke = lambda_eval_utils._invoke_lambda_function
 
 def install() -> None:
     """Replace how programs, threads and clients are had."""
-    ExecutionWorker.start = _start  # type: ignore[method-assign]
-    ExecutionWorker._get_evaluation_entrypoint = _borrow_program  # type: ignore[method-assign]
-    Program.eval = _eval_program  # type: ignore[method-assign]
-    EvalComponent._log_failure_event_exception = _no_log  # type: ignore[method-assign, assignment]
-    EvalComponent._log_exception = _no_log  # type: ignore[method-assign, assignment]
+    ExecutionWorker.start = _start
+    ExecutionWorker._get_evaluation_entrypoint = _borrow_program
+    Program.eval = _eval_program
+    EvalComponent._log_failure_event_exception = _no_log
+    EvalComponent._log_exception = _no_log
     lambda_eval_utils._invoke_lambda_function = _invoke_directly
     for module in (json_path, result_path):
         module.parse = functools.lru_cache(maxsize=PATHS_MAX)(module.parse)
     client_for = _one_client_per_service(boto_client.boto_client_for)
     for name, module in list(sys.modules.items()):
-        if name.startswith("moto.stepfunctions.parser"):
-            if hasattr(module, "boto_client_for"):
-                module.boto_client_for = client_for  # type: ignore[attr-defined]
+        if name.startswith("moto.stepfunctions.parser") and hasattr(module, "boto_client_for"):
+            vars(module)["boto_client_for"] = client_for
 
 
 def _start(self: Any) -> None:
@@ -132,7 +132,7 @@ def _one_client_per_service(make: Any) -> Any:
     def client(region: str, service: str) -> Any:
         return make(region=region, service=service)
 
-    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+    def client_for(region: str, service: str, **_: Any) -> Any:
         return client(region, service)
 
     return client_for

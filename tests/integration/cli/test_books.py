@@ -90,6 +90,7 @@ def test_the_provider_knows_a_charge_by_its_order(tables, books):
     charge = {"order_id": ORDER, "captured_minor": 510, "refunded_minor": 255}
     tables.put("simulators", "CHARGE#chg_1", "CHARGE", **charge)
     tables.put("simulators", "CHARGE#chg_1", "REFUND#1", amount_minor=255)
+    tables.put("simulators", "CHARGE#chg_2", "CHARGE", status="VOIDED")
 
     assert books.charges() == {ORDER: MoneyBook(510, 255)}
 

@@ -123,7 +123,9 @@ def test_it_is_a_wsgi_application(stack):
         "wsgi.input": io.BytesIO(),
     }
 
-    body = b"".join(stack.gateway(environ, lambda status, headers: started.append((status, headers))))
+    body = b"".join(
+        stack.gateway(environ, lambda status, headers: started.append((status, headers)))
+    )
 
     assert started[0][0] == "200 OK"
     assert json.loads(body) == {"total": True}

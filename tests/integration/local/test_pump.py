@@ -150,7 +150,16 @@ def test_a_failing_stream_batch_is_split_retried_and_given_up_in_order(
         dynamodb.put_item(TableName=table, Item=outbox(number, body))
     stack.drain()
 
-    assert given == [["a", "bad", "c", "d"], ["a", "bad"], ["a"], ["bad"], ["bad"], ["bad"], ["c"], ["d"]]
+    assert given == [
+        ["a", "bad", "c", "d"],
+        ["a", "bad"],
+        ["a"],
+        ["bad"],
+        ["bad"],
+        ["bad"],
+        ["c"],
+        ["d"],
+    ]
 
 
 def test_a_partial_answer_goes_on_at_the_first_record_that_failed(stack, dynamodb, table, relay):

@@ -108,6 +108,18 @@ def test_failed_records_of_a_batch_are_reported_one_by_one(functions):
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_a_message_stays_hidden_for_six_times_the_time_its_function_has(functions, template):
+    # AWS advises six times, so that a throttled batch is not delivered twice meanwhile.
+    messaging = template("messaging")
+    for _, _, properties in functions:
+        for source in properties.get("Events", {}).values():
+            if source["Type"] == "SQS":
+                output = source["Properties"]["Queue"]["Ref"]
+                queue = messaging["Outputs"][output]["Value"]["Fn::GetAtt"][0]
+                hidden = messaging["Resources"][queue]["Properties"]["VisibilityTimeout"]
+                assert hidden >= 6 * properties["Timeout"]
+
+
 def test_a_relay_is_called_for_new_outbox_items_alone(functions):
     for name, source in _sources(functions, "DynamoDB"):
         if name == "Relay":
@@ -233,3 +245,20 @@ def _statements(template):
         for policy in resource["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
     ]
+
+
+def test_a_browser_is_told_the_headers_that_the_api_takes_and_gives(layout, template):
+    definition = template("gateway")["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+
+    for path, methods in definition["paths"].items():
+        preflight = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]
+        told = preflight["responseParameters"][
+            "method.response.header.Access-Control-Allow-Headers"
+        ]
+        allowed = set(told.strip("'").split(","))
+        assert {"Authorization", "Idempotency-Key", "If-Match"} <= allowed, path
+    for context in layout.contexts():
+        for methods in load_app(layout, context).routes.values():
+            for route in methods.values():
+                exposed = route.cors.get_access_control_headers()["Access-Control-Expose-Headers"]
+                assert {"ETag", "Location", "Retry-After"} <= set(exposed.split(","))

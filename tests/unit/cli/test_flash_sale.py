@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from infra.cli.books import StockBook
-from infra.cli.flash_sale import Place, run_sales, sales_of
+from infra.cli.selling_out import Place, run_sales, sales_of
 from tests.unit.cli.fake_shop import FakeShop
 
 

@@ -256,7 +256,6 @@ class Service(Chalice):
                 methods=[method],
                 name=view.__name__,
                 authorizer=access_token if spec.roles != PUBLIC else None,
-                cors=True,
                 content_types=list(content_types),
             )(self._border(view, spec))
             return view

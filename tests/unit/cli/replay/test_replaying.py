@@ -11,7 +11,7 @@ from rich.console import Console
 
 from infra.cli.books import MoneyBook, PaymentBook, StockBook
 from infra.cli.progress import Phases
-from infra.cli.replay.command import Options, Stage, run_replay
+from infra.cli.replay.replaying import Options, Place, run_replay
 from tests.unit.cli.fake_shop import FakeShop
 from tests.unit.cli.replay import histories
 from tests.unit.cli.replay.histories import row
@@ -36,10 +36,10 @@ class Replay:
         self.out, self.err = io.StringIO(), io.StringIO()
         shop = fake.client()
         quiet = Console(file=self.err, width=200)
-        stage = Stage(shop, lambda: fake.staff(shop), lambda: fake, Phases(quiet))
+        place = Place(shop, lambda: fake.staff(shop), lambda: fake, Phases(quiet))
         out = Console(file=self.out, width=200)
         options = {"as_json": True, **options}
-        self.status = run_replay(Options(file, **options), stage, out, quiet)
+        self.status = run_replay(Options(file, **options), place, out, quiet)
 
     @property
     def report(self):
@@ -324,6 +324,7 @@ def test_one_customers_invoices_never_overlap(tmp_path):
 
     replay = Replay(fake, file, concurrency=8)
 
-    bought = [path for method, path in fake.requests if path in ("/v1/cart", "/v1/checkouts")]
+    visit, *bought = [p for _, p in fake.requests if p in ("/v1/cart", "/v1/checkouts")]
     assert replay.status == 0
+    assert visit == "/v1/cart"
     assert bought == ["/v1/cart", "/v1/checkouts"] * 29

@@ -1,0 +1,236 @@
+"""The order of a replay: read, prepare, play, refund, reconcile, tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from infra.cli.books import Books, OrderBook, StockBook, UnreadableBooksError
+from infra.cli.buying import CART_LINES_MAX, await_on_sale, seconds_now
+from infra.cli.progress import Phases
+from infra.cli.replay.cancelling import Matching, Till, match, refunds_by_invoice
+from infra.cli.replay.catalogue import ImpliedShop, implied_shop, units_of
+from infra.cli.replay.identity import RUN_NAME, Run, run_of
+from infra.cli.replay.playing import Played, Player
+from infra.cli.replay.preparing import (
+    COUNTS_PER_REQUEST,
+    PRODUCTS_PER_REQUEST,
+    batches,
+    count_stock,
+    counts_to_make,
+    in_parallel,
+    open_account,
+    publish,
+)
+from infra.cli.replay.reading import UnreadableFileError, read_history
+from infra.cli.replay.reconciling import SOLD, Claims, Reconciliation, gather, reconcile
+from infra.cli.replay.report import Replayed, print_report, report_of, write_list
+from infra.cli.replay.timing import timing_of
+from infra.cli.shop import Session, Shop, ShopRefusedError, ShopUnreachableError, guest_session
+from infra.cli.staff import NoCredentialsError
+
+EXIT_AGREES = 0
+EXIT_DIFFERS = 1
+EXIT_NOT_PLAYED = 2
+
+# Refunds and projections may settle a moment after they were answered.
+_SETTLING_PAUSES_SECONDS = (1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person asked for. `run` None is named after the file."""
+
+    file: Path
+    limit: int | None = None
+    concurrency: int = 4
+    run: str | None = None
+    services_sold: bool = False
+    as_json: bool = False
+    list_to: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replay takes place. Who plays and the books are asked for when a file is read."""
+
+    shop: Shop
+    staff: Callable[[], Session]
+    books: Callable[[], Books]
+    phases: Phases
+
+
+def run_replay(options: Options, place: Place, out: Console, err: Console) -> int:
+    """Replay a file and print the reconciliation; the answer is the exit status.
+
+    0: everything agrees. 1: something differs. 2: it could not be played; the reason is one line.
+    """
+    try:
+        replayed = _replay(options, place)
+    except (
+        UnreadableFileError,
+        UnreadableBooksError,
+        ShopRefusedError,
+        ShopUnreachableError,
+        NoCredentialsError,
+        OSError,
+    ) as error:
+        err.print(f"replay: {error}", markup=False, highlight=False, soft_wrap=True)
+        return EXIT_NOT_PLAYED
+    report = report_of(replayed)
+    if options.as_json:
+        out.file.write(json.dumps(report, indent=2) + "\n")
+    else:
+        print_report(report, out)
+    return EXIT_AGREES if replayed.reconciliation.agrees else EXIT_DIFFERS
+
+
+def _replay(options: Options, place: Place) -> Replayed:
+    began = seconds_now()
+    history = read_history(options.file)
+    shop = implied_shop(history, limit=options.limit, services_sold=options.services_sold)
+    if not shop.invoices:
+        raise UnreadableFileError(f"{options.file.name} holds no sale")
+    run = _run(options)
+    matching = match(shop.cancellations, shop.invoices)
+    if options.list_to is not None:
+        write_list(options.list_to, history, shop, matching)
+    with place.phases:
+        replay = _Replay(
+            place, place.staff(), place.books(), run, shop, matching, options.concurrency
+        )
+        played, reconciliation, problems = replay.play()
+    return Replayed(
+        run=run.name,
+        history=history,
+        shop=shop,
+        matching=matching,
+        reconciliation=reconciliation,
+        timing=timing_of(played),
+        problems=problems,
+        seconds=seconds_now() - began,
+    )
+
+
+def _run(options: Options) -> Run:
+    if options.run is None:
+        return run_of(options.file, services_sold=options.services_sold)
+    if RUN_NAME.fullmatch(options.run) is None:
+        raise UnreadableFileError("a run's name is up to 40 lower-case letters, digits and hyphens")
+    return Run(options.run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """One replay of what a file implies, phase by phase."""
+
+    place: Place
+    staff: Session
+    books: Books
+    run: Run
+    implied: ImpliedShop
+    matching: Matching
+    concurrency: int
+
+    def play(self) -> tuple[list[Played], Reconciliation, list[str]]:
+        """Prepare the shop, play everything, and compare; tell also what was refused."""
+        earlier = self._earlier_orders()
+        self._publish()
+        stock_before = self._stock(earlier)
+        played = self._play_invoices(earlier)
+        orders = {each.invoice.number: each.order_id for each in played if each.order_id}
+        accepted, refused = self._refund(orders)
+        claims = Claims(
+            invoices=self.implied.invoices,
+            orders=orders,
+            refunds=self.matching.refunds,
+            accepted_minor=accepted,
+            invoice_by_email=self.run.invoices_by_email(self.implied.invoices),
+            sold_before=_sold(earlier),
+            stock_before=stock_before,
+        )
+        problems = [f"invoice {p.invoice.number}: {p.problem}" for p in played if p.problem]
+        return played, self._reconcile(claims), [*problems, *refused]
+
+    def _earlier_orders(self) -> dict[str, OrderBook]:
+        """Find what an interrupted replay of the same run left, by invoice."""
+        invoice_by_email = self.run.invoices_by_email(self.implied.invoices)
+        return {
+            invoice_by_email[order.email]: order
+            for order in self.books.orders().values()
+            if order.email in invoice_by_email
+        }
+
+    def _publish(self) -> None:
+        requests = batches(self.implied.products, PRODUCTS_PER_REQUEST)
+        with self.place.phases.phase("catalogue", len(requests)) as advance:
+            in_parallel(
+                lambda batch: publish(self.staff, batch), requests, self.concurrency, advance
+            )
+
+        # Carts hear of products by event. Waiting here keeps that out of the checkouts' times.
+        visits = batches(list(self.implied.stock()), CART_LINES_MAX)
+        with self.place.phases.phase("offers", len(visits)) as advance:
+            visitor = guest_session(self.place.shop)
+            in_parallel(lambda skus: await_on_sale(visitor, skus), visits, 1, advance)
+
+    def _stock(self, earlier: Mapping[str, OrderBook]) -> dict[str, StockBook]:
+        """Count in what is still to be sold; tell the stock of every SKU afterwards."""
+        sold = _sold(earlier)
+        skus = self.implied.stock()
+        to_sell = units_of(each for each in self.implied.invoices if each.number not in sold)
+        counts = counts_to_make(to_sell, self.books.stock(skus))
+        requests = batches(list(counts.items()), COUNTS_PER_REQUEST)
+        with self.place.phases.phase("stock", len(requests)) as advance:
+            in_parallel(
+                lambda batch: count_stock(self.staff, batch),
+                requests,
+                self.concurrency,
+                advance,
+            )
+        standing = self.books.stock(skus)
+        return {sku: standing.get(sku, StockBook(0, 0)) for sku in skus}
+
+    def _play_invoices(self, earlier: Mapping[str, OrderBook]) -> list[Played]:
+        shop = self.place.shop
+        customers: dict[str, Session] = {}
+
+        def open_one(customer: str) -> None:
+            customers[customer] = open_account(shop, customer)
+
+        # Who has nothing left to buy needs no account.
+        buyers = [each.customer for each in self.implied.invoices if each.number not in earlier]
+        names = list(dict.fromkeys(name for name in buyers if name is not None))
+        with self.place.phases.phase("customers", len(names)) as advance:
+            in_parallel(open_one, names, self.concurrency, advance)
+        player = Player(shop, self.staff, self.run, customers, earlier)
+        with self.place.phases.phase("orders", len(self.implied.invoices)) as advance:
+            return player.play_all(self.implied.invoices, self.concurrency, advance)
+
+    def _refund(self, orders: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
+        groups = refunds_by_invoice(self.matching.refunds)
+        with self.place.phases.phase("refunds", len(groups)) as advance:
+            till = Till(self.staff, self.run, orders)
+            in_parallel(till.refund, groups, self.concurrency, advance)
+        return till.accepted_minor, till.problems
+
+    def _reconcile(self, claims: Claims) -> Reconciliation:
+        """Compare; where something differs, look again after it has had time to settle."""
+        skus = list(claims.stock_before)
+        with self.place.phases.phase("reconciliation", 1) as advance:
+            reconciliation = reconcile(claims, gather(self.books, skus))
+            for pause in _SETTLING_PAUSES_SECONDS:
+                if reconciliation.agrees:
+                    break
+                self.place.shop.pause(pause)
+                reconciliation = reconcile(claims, gather(self.books, skus))
+            advance()
+        return reconciliation
+
+
+def _sold(earlier: Mapping[str, OrderBook]) -> frozenset[str]:
+    return frozenset(number for number, order in earlier.items() if order.status in SOLD)

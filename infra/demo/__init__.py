@@ -1,0 +1,1 @@
+"""The demonstration shop: a small house of things for home, desk and garden, and its pictures."""

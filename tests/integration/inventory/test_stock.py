@@ -1,0 +1,290 @@
+"""Stock on DynamoDB: what is held, sold and given back, once each, whoever races."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from inventory import use_cases
+from inventory.dynamodb import DynamoDBStock
+from inventory.model import (
+    HoldLine,
+    HoldLostError,
+    HoldReleasedError,
+    NegativeStockError,
+    OutOfStockError,
+)
+from tests.integration.tables import tables
+from tradepost.kernel.clock import utc_now
+from tradepost.platform.dynamodb import from_item
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with tables("inventory") as dynamodb:
+        yield dynamodb
+
+
+@pytest.fixture
+def stock(client: Any) -> DynamoDBStock:
+    return DynamoDBStock(client, "inventory")
+
+
+@pytest.fixture
+def often_switching() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def counted(stock: DynamoDBStock, **on_hand: int) -> None:
+    use_cases.count_stock(on_hand, reason="opening", stock=stock)
+
+
+def reserve(stock: DynamoDBStock, order_id: str, **lines: int) -> None:
+    wanted = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
+    use_cases.reserve_stock(order_id, wanted, stock=stock, now=utc_now)
+
+
+def level(stock: DynamoDBStock, sku: str) -> tuple[int, int]:
+    found = stock.levels([sku])[sku]
+    return found.available, found.held
+
+
+def ledger_sums(client: Any) -> dict[str, tuple[int, int]]:
+    """Sum the movements of all entries, per SKU."""
+    available: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    for page in client.get_paginator("scan").paginate(TableName="inventory"):
+        for item in map(from_item, page["Items"]):
+            if item["sk"].startswith("ENTRY#"):
+                for movement in item["movements"]:
+                    available[movement["sku"]] += movement["available"]
+                    held[movement["sku"]] += movement["held"]
+    return {sku: (available[sku], held[sku]) for sku in available}
+
+
+def test_reserving_moves_units_from_available_to_held(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+
+    reserve(stock, "ord_1", MUG=3)
+
+    assert level(stock, "MUG") == (7, 3)
+
+
+def test_reserving_twice_for_one_order_takes_the_units_once(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+
+    reserve(stock, "ord_1", MUG=3)
+    reserve(stock, "ord_1", MUG=3)
+
+    assert level(stock, "MUG") == (7, 3)
+
+
+def test_a_sku_named_twice_in_one_order_is_summed_first(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=3)
+    lines = [HoldLine("MUG", 2), HoldLine("MUG", 2)]
+
+    with pytest.raises(OutOfStockError):
+        use_cases.reserve_stock("ord_1", lines, stock=stock, now=utc_now)
+
+    assert level(stock, "MUG") == (3, 0)
+
+
+def test_one_short_line_holds_none_of_the_others(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10, LAMP=1)
+
+    with pytest.raises(OutOfStockError) as refused:
+        reserve(stock, "ord_1", MUG=1, LAMP=2)
+
+    assert refused.value.sku == "LAMP"
+    assert level(stock, "MUG") == (10, 0)
+
+
+def test_a_sku_never_stocked_is_out_of_stock(stock: DynamoDBStock) -> None:
+    with pytest.raises(OutOfStockError):
+        reserve(stock, "ord_1", UNKNOWN=1)
+
+
+def test_committing_sells_the_held_units_once(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+    reserve(stock, "ord_1", MUG=3)
+
+    use_cases.commit_stock("ord_1", stock=stock)
+    use_cases.commit_stock("ord_1", stock=stock)
+
+    assert level(stock, "MUG") == (7, 0)
+
+
+def test_releasing_gives_the_units_back_once(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+    reserve(stock, "ord_1", MUG=3)
+
+    use_cases.release_stock("ord_1", stock=stock)
+    use_cases.release_stock("ord_1", stock=stock)
+
+    assert level(stock, "MUG") == (10, 0)
+
+
+def test_a_reservation_overtaken_by_its_release_is_refused(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+    use_cases.release_stock("ord_1", stock=stock)
+
+    with pytest.raises(HoldReleasedError):
+        reserve(stock, "ord_1", MUG=3)
+
+    assert level(stock, "MUG") == (10, 0)
+
+
+def test_what_was_released_cannot_be_sold(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+    reserve(stock, "ord_1", MUG=3)
+    use_cases.release_stock("ord_1", stock=stock)
+
+    with pytest.raises(HoldLostError):
+        use_cases.commit_stock("ord_1", stock=stock)
+
+    assert level(stock, "MUG") == (10, 0)
+
+
+def test_units_sold_go_back_when_the_order_is_undone(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=10)
+    reserve(stock, "ord_1", MUG=3)
+    use_cases.commit_stock("ord_1", stock=stock)
+
+    use_cases.release_stock("ord_1", stock=stock)
+
+    assert level(stock, "MUG") == (10, 0)
+
+
+def test_an_order_of_a_thousand_lines_is_held_sold_and_given_back_whole(
+    stock: DynamoDBStock,
+) -> None:
+    skus = {f"SKU-{number:04d}": 2 for number in range(1114)}
+    names = list(skus)
+    for start in range(0, len(names), 100):
+        counted(stock, **dict.fromkeys(names[start : start + 100], 5))
+
+    reserve(stock, "ord_1", **skus)
+    held = {level(stock, sku) for sku in names}
+    use_cases.commit_stock("ord_1", stock=stock)
+    sold = {level(stock, sku) for sku in names}
+    use_cases.release_stock("ord_1", stock=stock)
+
+    assert (held, sold) == ({(3, 2)}, {(3, 0)})
+    assert {level(stock, sku) for sku in names} == {(5, 0)}
+
+
+def test_a_large_order_that_fails_late_can_be_given_back_whole(stock: DynamoDBStock) -> None:
+    skus = {f"SKU-{number:04d}": 1 for number in range(150)}
+    names = list(skus)
+    counted(stock, **dict.fromkeys(names[:100], 1))
+    counted(stock, **dict.fromkeys(names[100:], 0))
+
+    with pytest.raises(OutOfStockError):
+        reserve(stock, "ord_1", **skus)
+    use_cases.release_stock("ord_1", stock=stock)
+
+    assert {level(stock, sku) for sku in names[:100]} == {(1, 0)}
+    with pytest.raises(HoldReleasedError):
+        reserve(stock, "ord_1", **skus)
+
+
+@pytest.mark.usefixtures("often_switching")
+def test_the_last_units_cannot_be_reserved_twice(stock: DynamoDBStock, client: Any) -> None:
+    counted(stock, MUG=20)
+
+    def buy(number: int) -> bool:
+        try:
+            reserve(stock, f"ord_{number}", MUG=1)
+        except OutOfStockError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as buyers:
+        sold = sum(buyers.map(buy, range(100)))
+
+    assert sold == 20
+    assert level(stock, "MUG") == (0, 20)
+    assert ledger_sums(client)["MUG"] == (0, 20)
+
+
+@pytest.mark.usefixtures("often_switching")
+def test_commit_and_release_at_once_leave_the_units_in_one_place(
+    stock: DynamoDBStock, client: Any
+) -> None:
+    counted(stock, MUG=40)
+    for number in range(40):
+        reserve(stock, f"ord_{number}", MUG=1)
+
+    def commit(number: int) -> None:
+        try:
+            use_cases.commit_stock(f"ord_{number}", stock=stock)
+        except HoldLostError:
+            pass
+
+    with ThreadPoolExecutor(8) as workers:
+        for number in range(40):
+            workers.submit(commit, number)
+            workers.submit(use_cases.release_stock, f"ord_{number}", stock=stock)
+    for number in range(40):
+        use_cases.release_stock(f"ord_{number}", stock=stock)
+
+    assert level(stock, "MUG") == (40, 0)
+    assert ledger_sums(client)["MUG"] == (40, 0)
+
+
+def test_the_ledger_sums_to_the_level(stock: DynamoDBStock, client: Any) -> None:
+    counted(stock, MUG=10)
+    use_cases.adjust_stock("MUG", 5, reason="delivery", reference="r1", stock=stock)
+    use_cases.adjust_stock("MUG", -2, reason="broken", reference="r2", stock=stock)
+    reserve(stock, "ord_1", MUG=3)
+    reserve(stock, "ord_2", MUG=4)
+    use_cases.commit_stock("ord_1", stock=stock)
+    use_cases.release_stock("ord_2", stock=stock)
+    counted(stock, MUG=9)
+
+    assert level(stock, "MUG") == (9, 0)
+    assert ledger_sums(client)["MUG"] == (9, 0)
+
+
+def test_the_same_receipt_twice_counts_once(stock: DynamoDBStock) -> None:
+    for _ in range(2):
+        use_cases.adjust_stock("MUG", 5, reason="delivery", reference="r1", stock=stock)
+
+    assert level(stock, "MUG") == (5, 0)
+
+
+def test_more_than_is_available_cannot_be_written_off(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=5)
+    reserve(stock, "ord_1", MUG=3)
+
+    with pytest.raises(NegativeStockError):
+        use_cases.adjust_stock("MUG", -3, reason="lost", reference="r1", stock=stock)
+
+    assert level(stock, "MUG") == (2, 3)
+
+
+def test_a_count_leaves_held_units_to_their_orders(stock: DynamoDBStock) -> None:
+    counted(stock, MUG=5)
+    reserve(stock, "ord_1", MUG=3)
+
+    counted(stock, MUG=4)
+
+    assert level(stock, "MUG") == (1, 3)
+
+
+def test_counting_the_same_again_writes_nothing(stock: DynamoDBStock, client: Any) -> None:
+    counted(stock, MUG=5)
+    before = client.scan(TableName="inventory")["Count"]
+
+    outcome = use_cases.count_stock({"MUG": 5}, reason="again", stock=stock)
+
+    assert outcome["MUG"][0] == "unchanged"
+    assert client.scan(TableName="inventory")["Count"] == before
