@@ -41,7 +41,7 @@ IfMatch = NewType("IfMatch", int)
 # Stripe takes keys of up to 255 characters; so do we, and no control characters.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_PARAMETER_LENGTH_MAX = 256
-_ENTITY_TAG = re.compile(r'(?:W/)?"(\d{1,15})"')
+_ENTITY_TAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
 _ERRORS_TOLD_MAX = 20
 
 BODY_BYTES_MAX = 64 * 1024
