@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -43,6 +43,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_PARAMETER_LENGTH_MAX = 256
 _ENTITY_TAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
 _ERRORS_TOLD_MAX = 20
+_POINTER_LENGTH_MAX = 200
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -416,9 +417,15 @@ def mistakes(error: ValidationError) -> list[dict[str, str]]:
     # The input itself stays out: it may hold a password.
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     return [
-        {"at": "/" + "/".join(str(step) for step in mistake["loc"]), "problem": mistake["msg"]}
+        {"at": _pointer(mistake["loc"]), "problem": mistake["msg"]}
         for mistake in mistakes[:_ERRORS_TOLD_MAX]
     ]
+
+
+def _pointer(steps: Iterable[int | str]) -> str:
+    """Write a JSON pointer (RFC 6901), cut where a client made up a name without end."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(f"/{step}" for step in escaped)[:_POINTER_LENGTH_MAX]
 
 
 def _idempotency_key(request: Request) -> IdempotencyKey:
