@@ -404,12 +404,22 @@ def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel
 
 
 def _query(model: type[BaseModel], request: Request) -> BaseModel:
-    given = request.query_params
-    values = {name: given[name] for name in given} if given else {}
     try:
-        return model.model_validate(values)
+        return model.model_validate(_given_once(request))
     except ValidationError as error:
         raise InvalidBodyError("query", mistakes(error)) from error
+
+
+def _given_once(request: Request) -> dict[str, str]:
+    given = request.query_params
+    if given is None:
+        return {}
+    # Of two values, whoever stands between us and the client may have looked at the other one.
+    repeated = [name for name in given if len(given.getlist(name)) > 1]
+    if repeated:
+        told = [{"at": _pointer([name]), "problem": "given more than once"} for name in repeated]
+        raise InvalidBodyError("query", told[:_ERRORS_TOLD_MAX])
+    return {name: given[name] for name in given}
 
 
 def mistakes(error: ValidationError) -> list[dict[str, str]]:
