@@ -16,14 +16,15 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalice import Chalice, CORSConfig, Response
 from chalice.app import Request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from tradepost.kernel.errors import DomainError, ForbiddenError, InvalidError, UnavailableError
 from tradepost.platform.auth import PUBLIC, Caller, Role, access_token, authorizers
@@ -41,6 +42,8 @@ IfMatch = NewType("IfMatch", int)
 # Stripe takes keys of up to 255 characters; so do we, and no control characters.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_PARAMETER_LENGTH_MAX = 256
+# Tabs and the ends of lines are left: a description has them.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ENTITY_TAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
 _ERRORS_TOLD_MAX = 20
 _POINTER_LENGTH_MAX = 200
@@ -60,6 +63,25 @@ class RequestModel(BaseModel):
     """A body or a query from outside: exact types, and nothing we did not ask for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _hold_no_control_characters(cls, given: Any) -> Any:
+        """Refuse what no keyboard types: it ends up in logs, e-mails, labels and terminals."""
+        if any(_CONTROL_CHARACTER.search(text) for text in _texts(given)):
+            raise PydanticCustomError("control_character", "Text must hold no control characters")
+        return given
+
+
+def _texts(given: Any) -> Iterator[str]:
+    """Walk a field's texts; a model within it looks after its own."""
+    match given:
+        case str():
+            yield given
+        case list():
+            yield from (inner for inner in given if isinstance(inner, str))
+        case dict():
+            yield from (inner for pair in given.items() for inner in pair if isinstance(inner, str))
 
 
 class View(BaseModel):
