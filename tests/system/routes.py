@@ -47,7 +47,7 @@ _ADDRESS = {
     "postal_code": "YO21 1AA",
     "country": "GB",
 }
-_PASSWORD = "correct horse battery staple"
+_PASSWORD = "seventeen purple herons"
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/users"): {"email": "new@example.com", "password": _PASSWORD, "name": "New"},
