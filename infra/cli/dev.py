@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +21,12 @@ from infra.demo.products import as_jsonl
 from infra.local.server import LocalSite, PortTakenError, listen, serve
 from infra.local.stack import LocalStack
 from infra.openapi import documentation
+from tradepost.platform.logger import logger
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
-_DEMO_SKU = "MUG-STONEWARE-SAND"
+_DEMO_SKU = "HARBOUR-MUG-OAT"
 _DEMO_AMOUNT_MINOR = 1400
 
 # Known to everybody, and of use to nobody: the shop listens on this machine only, and forgets.
@@ -50,7 +50,7 @@ def dev(
     except PortTakenError as error:
         ERR.print(f"{error}; try: make run PORT={port + 1}", style="red")
         raise typer.Exit(1) from error
-    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", log.upper())
+    logger.setLevel(log.upper())
     logging.getLogger("waitress").setLevel(logging.ERROR)
     url = f"http://localhost:{port}"
     try:
@@ -120,6 +120,7 @@ def _welcome(url: str, *, empty: bool) -> None:
     OUT.print(f"  Administrator   {STAFF_EMAIL} / {STAFF_PASSWORD}\n")
     if not empty:
         OUT.print(_first_purchase(url), markup=False)
+    OUT.file.flush()
 
 
 def _first_purchase(url: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 COLOURS = {
     "Oat": "#d9c7a7",
+    "Sand": "#dbbf94",
     "Ink": "#34435e",
     "Fern": "#5d8a63",
     "Clay": "#c26e4b",

@@ -10,9 +10,12 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from infra.demo.drawings import COLOURS
+
+FILE = Path(__file__).with_name("products.jsonl")
 
 VENDORS = {
     "kitchen": "Fennel & Clay",
@@ -40,6 +43,7 @@ class Thing:
     step_minor: int = 0
     before_minor: int | None = None
     tags: tuple[str, ...] = ()
+    sku_stem: str = ""  # what its SKUs begin with, where that is not its handle
 
     @property
     def handle(self) -> str:
@@ -66,7 +70,7 @@ def _coloured(kind: str, title: str, category: str, text: str, amount: int, gram
 
 # fmt: off
 THINGS: tuple[Thing, ...] = (
-    _kitchen("mug", "Harbour Mug", "Thrown by hand and dipped twice, so that no two rims are alike. Holds 350 ml and keeps it warm.", 1400, 380, "Oat", "Ink", "Fern", "Clay", tags=("gift",)),
+    Thing("mug", "Stoneware Mug", "kitchen", "Thrown by hand and dipped twice, so that no two rims are alike. Holds 350 ml and keeps it warm.", 1400, 380, "Colour", ("Sand", "Ink", "Fern", "Clay"), tags=("gift",), sku_stem="MUG-STONEWARE"),
     _kitchen("cup", "Little Espresso Cup", "Eighty millilitres, thick walls, and a handle for one finger.", 900, 160, "Oat", "Ink", "Rose"),
     _kitchen("mug", "Campfire Mug", "Enamel on steel. It chips, it dents, it never breaks.", 1150, 210, "Ink", "Clay", "Sage"),
     _kitchen("teapot", "Rainy Day Teapot", "Pours without a drip and holds enough for three. The strainer is built in.", 4200, 980, "Oat", "Fern", "Ink", before=4800, tags=("gift",)),
@@ -176,7 +180,7 @@ def _pictures(thing: Thing) -> list[tuple[str, str]]:
 
 
 def _variant(thing: Thing, number: int, choice: str) -> dict[str, Any]:
-    sku = "-".join(filter(None, (thing.handle, choice.lower()))).upper()
+    sku = "-".join(filter(None, (thing.sku_stem or thing.handle, choice.lower()))).upper()
     before = thing.before_minor
     return {
         "sku": sku,
@@ -196,3 +200,7 @@ def _on_hand(sku: str) -> int:
     if sku in _LAST_ONE:
         return 1
     return 12 + zlib.crc32(sku.encode()) % 140
+
+
+if __name__ == "__main__":
+    FILE.write_text(as_jsonl(), "utf-8")

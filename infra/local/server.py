@@ -118,7 +118,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=1024)
     except OSError as error:
-        raise PortTakenError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
+        # Python's own text says the address a second time.
+        reason = os.strerror(error.errno or 0)
+        raise PortTakenError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
 def serve(site: LocalSite, listener: socket.socket) -> None:

@@ -23,7 +23,7 @@ from tradepost.platform.auth import STAFF, Role
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
     with pytest.MonkeyPatch.context() as patch:
         # A retry's wait is between two attempts that nothing else happens in: it is skipped.

@@ -16,7 +16,7 @@ from infra.local.stack import LocalStack
 SHOP = Path(__file__).parents[2] / "fixtures" / "shop"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def running_stack() -> Iterator[LocalStack]:
     with LocalStack(SHOP) as stack:
         yield stack

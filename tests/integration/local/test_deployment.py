@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import socket
 
 import boto3
 import pytest
 
 from infra.local import templates
 from infra.local.corrections.cloudformation import UnsupportedResourceError, require_supported
+from infra.local.server import PortTakenError, listen
 
 
 def test_every_resource_is_created_with_the_properties_it_names(stack, table):
@@ -99,26 +99,11 @@ def test_sent_mail_can_be_read_newest_first(stack):
     assert "second" in stack.mailbox.page()
 
 
-SERVE = """
-import socket, sys
-from pathlib import Path
-from infra.local.server import serve
-from infra.local.stack import LocalStack
-taken = socket.create_server(("127.0.0.1", 0))
-with LocalStack(Path(sys.argv[1])) as stack:
-    sys.exit(serve(stack, port=taken.getsockname()[1]))
-"""
+def test_a_taken_port_is_told_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
 
+        with pytest.raises(PortTakenError) as refused:
+            listen("127.0.0.1", port)
 
-def test_a_taken_port_is_one_line_and_a_status(stack):
-    ended = subprocess.run(
-        [sys.executable, "-c", SERVE, str(stack.root)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("cannot listen on 127.0.0.1:")
-    assert ended.stderr.count("\n") == 1
+    assert str(refused.value) == f"cannot listen on 127.0.0.1:{port}: Address already in use"
