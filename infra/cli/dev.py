@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,11 +40,11 @@ OUT = Console(highlight=False)
 
 
 def dev(
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Where to listen.")
-    ] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = DEFAULT_PORT,
     empty: Annotated[bool, typer.Option("--empty", help="Without the demonstration shop.")] = False,
-    log: Annotated[str, typer.Option(help="The functions' log level, on standard output.")] = "ERROR",
+    log: Annotated[
+        str, typer.Option(help="From which level the functions' log is shown.")
+    ] = "ERROR",
 ) -> None:
     """Run the shop on this machine: no account, no Docker, nothing left behind."""
     try:
@@ -51,6 +53,9 @@ def dev(
         ERR.print(f"{error}; try: make run PORT={port + 1}", style="red")
         raise typer.Exit(1) from error
     logger.setLevel(log.upper())
+    # A shell that starts us in the background has SIGINT ignored; a supervisor sends SIGTERM.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     logging.getLogger("waitress").setLevel(logging.ERROR)
     url = f"http://localhost:{port}"
     try:
@@ -71,6 +76,9 @@ def dev(
     except KeyboardInterrupt:
         pass
     OUT.print("\nThe shop is closed.")
+    OUT.file.flush()
+    # Taking the tables down item by item would keep the terminal for seconds, for nothing.
+    os._exit(0)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -224,10 +225,8 @@ def test_commit_and_release_at_once_leave_the_units_in_one_place(
         reserve(stock, f"ord_{number}", MUG=1)
 
     def commit(number: int) -> None:
-        try:
+        with contextlib.suppress(HoldLostError):
             use_cases.commit_stock(f"ord_{number}", stock=stock)
-        except HoldLostError:
-            pass
 
     with ThreadPoolExecutor(8) as workers:
         for number in range(40):
