@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -417,12 +418,21 @@ def _raw_body(request: Request, bytes_max: int) -> bytes:
 
 
 def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel:
+    text = _raw_body(request, bytes_max) or b"{}"
     try:
-        return model.model_validate_json(_raw_body(request, bytes_max) or b"{}", strict=True)
+        body = model.model_validate_json(text, strict=True)
+        json.loads(text, object_pairs_hook=_named_once)
+        return body
     except ValidationError as error:
         if any(mistake["type"] == "json_invalid" for mistake in error.errors(include_input=False)):
             raise MalformedJSONError("the body is not JSON") from error
         raise InvalidBodyError("body", mistakes(error)) from error
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> None:
+    # Parsers differ in which of two values counts (RFC 8259, section 4): none is to be misread.
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise MalformedJSONError("an object of the body gives one name twice")
 
 
 def _query(model: type[BaseModel], request: Request) -> BaseModel:
