@@ -339,13 +339,34 @@ def test_a_field_that_is_missing_is_named(send: Sender, route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=named)
-def test_what_was_sent_is_not_said_back(send: Sender, route: Route) -> None:
+def test_a_body_that_says_a_thing_twice_is_refused(
+    send: Sender, route: Route, unchanged: None
+) -> None:
+    for at, value in [((), BODIES[route]), *leaves(BODIES[route])]:
+        if isinstance(value, dict):
+            name, first = next(iter(value.items()))
+            pair = f"{json.dumps(name)}: {json.dumps(first)}"
+            escaped = f'"\\u{ord(name[0]):04x}{name[1:]}": {json.dumps(first)}'
+            for other in (pair, escaped):
+                twice = json.dumps(value)[:-1] + f", {other}}}"
+                answer = send(with_raw(BODIES[route], at, twice) if at else twice.encode())
+
+                assert (answer.status, answer.problem()["code"]) == (400, "malformed_json"), at
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=named)
+def test_what_was_sent_is_not_said_back_nor_logged(
+    send: Sender, route: Route, caplog: pytest.LogCaptureFixture
+) -> None:
     for at, _ in leaves(BODIES[route]):
         for secret in ({"x": CANARY}, [CANARY, 7], CANARY * 5_000):
             answer = send(with_raw(BODIES[route], at, json.dumps(secret)))
 
             assert answer.status == 200 or CANARY not in answer.body.decode(), at
             assert not refused_products(answer) or CANARY * 20 not in answer.body.decode(), at
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert "request refused" in logged
+    assert CANARY not in logged
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=named)
