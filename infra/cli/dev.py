@@ -28,7 +28,7 @@ from tradepost.platform.logger import logger
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
-_DEMO_SKU = "HARBOUR-MUG-OAT"
+_DEMO_SKU = "MUG-STONEWARE-SAND"
 _DEMO_AMOUNT_MINOR = 1400
 
 # Known to everybody, and of use to nobody: the shop listens on this machine only, and forgets.
