@@ -17,7 +17,7 @@ from infra.local.server import LocalSite
 from infra.local.stack import LocalStack
 from tests.system.shopper import Person, Town, registered
 from tests.system.wire import Wire
-from tradepost.platform import auth, aws
+from tradepost.platform import aws
 from tradepost.platform.auth import STAFF, Role
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,6 @@ def stack() -> Iterator[LocalStack]:
             yield started
     # The next stack has other keys.
     aws.forget_clients()
-    auth.public_keys.cache_clear()
 
 
 @pytest.fixture
