@@ -1,0 +1,74 @@
+"""docs/state-diagrams.md draws what the code allows."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from carts.model import CartStatus, CheckoutStatus
+from inventory.model import HoldState
+from orders import model as orders_model
+from orders.model import OrderStatus
+from payments.model import PaymentStatus, RefundStatus
+from shipping import model as shipping_model
+from shipping.model import ShipmentStatus
+from tests.contract.diagrams import flowchart, state_diagram
+from tests.contract.documents import diagrams, sections
+from tests.contract.project import ROOT
+
+CHECKOUT = ROOT / "infra" / "state_machines" / "checkout.asl.json"
+
+# Drawn by hand, because the code has no table of them: at least the states are the code's.
+BY_HAND = {
+    "Payment": PaymentStatus,
+    "Refund": RefundStatus,
+    "Cart": CartStatus,
+    "Checkout": CheckoutStatus,
+    "Hold": HoldState,
+}
+
+
+def drawn(section):
+    (diagram,) = diagrams(sections("state-diagrams.md")[section])
+    return diagram
+
+
+def test_the_order_is_drawn_as_its_transitions_are():
+    expected = state_diagram(orders_model._NEXT, begins=OrderStatus.PENDING)
+
+    assert drawn("Order") == expected, f"draw it anew:\n{expected}"
+
+
+def test_the_shipment_is_drawn_as_its_transitions_are():
+    expected = state_diagram(
+        shipping_model._NEXT, begins=ShipmentStatus.BOOKED, tombstones=(ShipmentStatus.CANCELLED,)
+    )
+
+    assert drawn("Shipment") == expected, f"draw it anew:\n{expected}"
+
+
+def test_the_checkout_is_drawn_as_its_state_machine_is():
+    expected = flowchart(json.loads(CHECKOUT.read_text()))
+
+    assert drawn("The checkout's state machine") == expected, f"draw it anew:\n{expected}"
+
+
+@pytest.mark.parametrize("section", BY_HAND)
+def test_a_diagram_drawn_by_hand_has_the_states_of_the_code(section):
+    states = set(re.findall(r"\b[A-Z][A-Z_]+\b", drawn(section)))
+
+    assert states == {str(state) for state in BY_HAND[section]}
+
+
+def test_every_diagram_is_compared_with_something():
+    compared = {"Order", "Shipment", "The checkout's state machine", *BY_HAND}
+
+    assert sections("state-diagrams.md").keys() == compared
+
+
+def test_a_state_nobody_leaves_is_drawn_as_an_end():
+    assert state_diagram({"A": {"B"}, "B": set()}, begins="A") == (
+        "stateDiagram-v2\n    [*] --> A\n    A --> B\n    B --> [*]\n"
+    )

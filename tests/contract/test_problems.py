@@ -1,0 +1,129 @@
+"""docs/problems.md lists every code, with its status, where a client meets it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+
+import pytest
+
+from infra.gateway_responses import RESPONSES
+from infra.openapi import generate
+from orders import model as orders_model
+from tests.contract.documents import code, rows, sections
+from tests.contract.project import CONTEXTS, app_of
+from tradepost.kernel.errors import DomainError, UnavailableError
+from tradepost.platform.http import status_of
+
+BORDER = "Every route"
+GATEWAY = "API Gateway"
+REASONS = "Reasons of a failed checkout"
+INSIDE = "Codes no client meets"
+
+# The border gives these itself: to a fault, and in the place of a refusal of Chalice's.
+WITHOUT_A_CLASS = {("internal_error", 500), ("unsupported_media_type", 415)}
+
+
+def told(section):
+    return {(code(row[0]), int(row[1])) for row in rows(sections("problems.md")[section])}
+
+
+def error_classes():
+    """Every refusal of the contexts and of the layer, by the context it belongs to."""
+    for name in (*CONTEXTS, "tradepost"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+    waiting, found = [DomainError, UnavailableError], {}
+    while waiting:
+        error = waiting.pop()
+        waiting += error.__subclasses__()
+        owner = error.__module__.partition(".")[0]
+        if owner in (*CONTEXTS, "tradepost"):
+            found.setdefault(owner, set()).add(error)
+    return found
+
+
+def with_status(errors):
+    return {(error.code, status_of(error.__new__(error)).value) for error in errors}
+
+
+def declared(context):
+    """The refusals that a context's routes declare and that are its own."""
+    return {
+        refusal
+        for spec in app_of(context).specs
+        for refusal in spec.refusals
+        if refusal.__module__.partition(".")[0] == context
+    }
+
+
+def test_every_problem_document_a_class_makes_is_listed_and_no_other():
+    of_classes = {pair for errors in error_classes().values() for pair in with_status(errors)}
+    listed = {pair for section in (BORDER, INSIDE, *outward()) for pair in told(section)}
+
+    assert listed == of_classes | WITHOUT_A_CLASS
+
+
+def outward():
+    return [context for context in CONTEXTS if context in sections("problems.md")]
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_client_meets_what_the_routes_of_a_context_declare(context):
+    # A route does not declare which of its dependencies may fail to answer.
+    unanswered = {
+        error
+        for error in error_classes().get(context, set())
+        if issubclass(error, UnavailableError)
+    }
+    listed = told(context) if context in outward() else set()
+
+    assert listed - with_status(unanswered) == with_status(declared(context))
+
+
+def test_what_no_client_meets_is_declared_by_no_route():
+    told_outside = {
+        pair
+        for context in outward()
+        for pair in told(context)
+        if pair[0] not in {error.code for error in error_classes()["tradepost"]}
+    }
+
+    assert told(INSIDE) & told_outside == set()
+
+
+def test_every_answer_of_api_gateway_is_listed_and_no_other():
+    answers = {(response.code, response.status.value) for response in RESPONSES.values()}
+
+    assert told(GATEWAY) == answers
+
+
+def test_every_problem_that_the_description_tells_of_is_listed():
+    document = generate([app_of(context) for context in CONTEXTS])
+    described = {
+        (name, int(status))
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        for name in re.findall(r"^- `(\w+)`", answer["description"], re.MULTILINE)
+    }
+    listed = {pair for section in (BORDER, GATEWAY, *outward()) for pair in told(section)}
+
+    assert described - listed == set()
+
+
+def test_the_reasons_of_a_failed_checkout_are_those_that_orders_gives():
+    given = {*orders_model._REASONS.values(), orders_model._REASON_OF_A_FAULT}
+
+    listed = [code(row[0]) for row in rows(sections("problems.md")[REASONS])]
+
+    assert set(listed) == given
+    assert len(listed) == len(given)
+
+
+def test_a_reason_is_the_code_of_the_refusal_behind_it():
+    codes = {error.__name__: error.code for errors in error_classes().values() for error in errors}
+
+    assert {name: codes[name] for name in orders_model._REASONS} == orders_model._REASONS
