@@ -13,13 +13,14 @@ import functools
 import json
 import sys
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any
 
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
-from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
@@ -33,7 +34,6 @@ PATHS_MAX = 5_000
 
 _programs: defaultdict[str, list[Any]] = defaultdict(list)
 _programs_lock = threading.Lock()
-_moto_evaluate = ExecutionState._evaluate_with_timeout
 _moto_invoke = lambda_eval_utils._invoke_lambda_function
 
 
@@ -45,12 +45,25 @@ def install() -> None:
     EvalComponent._log_failure_event_exception = _no_log
     EvalComponent._log_exception = _no_log
     lambda_eval_utils._invoke_lambda_function = _invoke_directly
+    # moto starts a thread per task, and keeps each with the whole state it was given, for ever.
+    execute_state.Thread = _BorrowedThread  # type: ignore[misc, assignment]
+    execute_state.TMP_THREADS = deque(maxlen=0)  # type: ignore[assignment]
     for module in (json_path, result_path):
         module.parse = functools.lru_cache(maxsize=PATHS_MAX)(module.parse)
     client_for = _one_client_per_service(boto_client.boto_client_for)
     for name, module in list(sys.modules.items()):
         if name.startswith("moto.stepfunctions.parser") and hasattr(module, "boto_client_for"):
             vars(module)["boto_client_for"] = client_for
+
+
+class _BorrowedThread:
+    """As much of a thread as a task needs: it is started, and never joined."""
+
+    def __init__(self, target: Callable[[], None], daemon: bool) -> None:  # noqa: ARG002
+        self._target = target
+
+    def start(self) -> None:
+        RESERVE.run(self._target)
 
 
 def _start(self: Any) -> None:
