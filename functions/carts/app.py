@@ -187,15 +187,20 @@ def read_checkout(step: StepInput) -> dict[str, Any]:
 
 
 @app.step
-def consume_cart(step: StepInput) -> None:
+def consume_cart(step: EndedCheckout) -> None:
     """Empty the cart: its order is confirmed."""
-    use_cases.end_checkout(step.order_id, reason=None, carts=carts())
+    use_cases.end_checkout(step.order_id, customer_id=step.customer_id, reason=None, carts=carts())
 
 
 @app.step
 def thaw_cart(step: EndedCheckout) -> None:
     """Give the cart back as it was, and tell why."""
-    use_cases.end_checkout(step.order_id, reason=step.reason or "checkout_failed", carts=carts())
+    use_cases.end_checkout(
+        step.order_id,
+        customer_id=step.customer_id,
+        reason=step.reason or "checkout_failed",
+        carts=carts(),
+    )
 
 
 @app.on_sqs_message(queue="carts-products", name="on_product", batch_size=10)

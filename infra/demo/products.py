@@ -10,12 +10,9 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from infra.demo.drawings import COLOURS
-
-FILE = Path(__file__).with_name("products.jsonl")
 
 VENDORS = {
     "kitchen": "Fennel & Clay",
@@ -200,7 +197,3 @@ def _on_hand(sku: str) -> int:
     if sku in _LAST_ONE:
         return 1
     return 12 + zlib.crc32(sku.encode()) % 140
-
-
-if __name__ == "__main__":
-    FILE.write_text(as_jsonl(), "utf-8")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import httpx
@@ -15,7 +16,9 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from infra.local.server import LocalSite
 from infra.local.stack import LocalStack
 from tests.system.shopper import Person, Town, registered
+from tests.system.wire import Wire
 from tradepost.platform import aws
+from tradepost.platform.auth import STAFF, Role
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +30,7 @@ def stack() -> Iterator[LocalStack]:
         patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
         with LocalStack(ROOT) as started:
             yield started
+    # The next stack has other keys.
     aws.forget_clients()
 
 
@@ -46,3 +50,34 @@ def town(stack: LocalStack) -> Iterator[Town]:
         ).json()
         yield Town(stack, http, Person(http, session["access_token"]), nobody)
         stack.drain()
+
+
+@pytest.fixture(scope="module")
+def wire(stack: LocalStack) -> Wire:
+    return Wire(stack)
+
+
+@pytest.fixture(scope="module")
+def tokens(stack: LocalStack, wire: Wire) -> dict[Role | None, str | None]:
+    """One caller of each role, and None for nobody: for tests that leave no trace."""
+    stack.reset()
+
+    def said(path: str, **body: str) -> dict[str, Any]:
+        answer = wire.send("POST", path, json.dumps(body).encode())
+        assert answer.status == 201, answer
+        told: dict[str, Any] = answer.json()
+        return told
+
+    callers: dict[Role | None, str | None] = {None: None}
+    callers[Role.GUEST] = said("/v1/guests")["access_token"]
+    for role in {Role.CUSTOMER} | STAFF:
+        who = {"email": f"{role}@example.com", "password": "a long enough password"}
+        said("/v1/users", **who, name="Test Person")
+        if role in STAFF:
+            boto3.client("lambda").invoke(
+                FunctionName="tradepost-local-users-grant_role",
+                Payload=json.dumps({"email": who["email"], "role": role}).encode(),
+            )
+        callers[role] = said("/v1/sessions", **who)["access_token"]
+    stack.drain()
+    return callers

@@ -25,7 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from carts.model import Cart, CartLine, CartStatus, Checkout, CheckoutStatus, Offer
+from carts.model import (
+    Cart,
+    CartLine,
+    CartStatus,
+    Checkout,
+    CheckoutNotFoundError,
+    CheckoutStatus,
+    Offer,
+)
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
@@ -143,30 +151,34 @@ class DynamoDBCarts:
         lines = [line for item in items if item is not head for line in item["lines"]]
         return _to_checkout(head, tuple(_to_line(line) for line in lines))
 
-    def end_checkout(self, checkout: Checkout, *, keep_lines: bool) -> None:
+    def end_checkout(
+        self, order_id: str, customer_id: str, *, status: CheckoutStatus, reason: str | None
+    ) -> None:
         ended: Any = {
             "TableName": self._table,
-            "Key": to_item(_checkout_key(checkout.order_id)),
+            "Key": to_item(_checkout_key(order_id)),
             "UpdateExpression": "SET #status = :status, #reason = :reason",
             "ConditionExpression": _IS_RUNNING,
             "ExpressionAttributeNames": {"#status": "status", "#reason": "reason"},
             "ExpressionAttributeValues": to_item(
-                {
-                    ":status": checkout.status,
-                    ":reason": checkout.reason,
-                    ":running": CheckoutStatus.RUNNING,
-                }
+                {":status": status, ":reason": reason, ":running": CheckoutStatus.RUNNING}
             ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+        reopened = self._reopen(
+            order_id, customer_id, keep_lines=status is not CheckoutStatus.CONFIRMED
+        )
         try:
             self._client.transact_write_items(
-                TransactItems=[{"Update": ended}, {"Update": self._reopen(checkout, keep_lines)}]
+                TransactItems=[{"Update": ended}, {"Update": reopened}]
             )
         except ClientError as error:
-            running, frozen = failed_conditions(error)
-            if running is None and frozen is not None:
+            stored, _ = failed_conditions(error)
+            if stored is None:
                 # The cart went its own way meanwhile; only the checkout is still to be closed.
                 self._client.update_item(**ended)
+            elif not stored:
+                raise CheckoutNotFoundError(order_id) from error
 
     def put_offer(self, offer: Offer) -> None:
         self._put_if_newer(
@@ -208,13 +220,13 @@ class DynamoDBCarts:
             put["ExpressionAttributeValues"] = to_item({":previous_version": cart.version - 1})
         return put
 
-    def _reopen(self, checkout: Checkout, keep_lines: bool) -> Any:
+    def _reopen(self, order_id: str, customer_id: str, *, keep_lines: bool) -> Any:
         change = "SET #status = :open, #version = #version + :one"
         values = {
             ":open": CartStatus.OPEN,
             ":one": 1,
             ":frozen": CartStatus.FROZEN,
-            ":order_id": checkout.order_id,
+            ":order_id": order_id,
         }
         names = {"#status": "status", "#version": "version", "#order_id": "order_id"}
         if not keep_lines:
@@ -222,7 +234,7 @@ class DynamoDBCarts:
             names["#lines"] = "lines"
         return {
             "TableName": self._table,
-            "Key": to_item(_cart_key(checkout.customer_id)),
+            "Key": to_item(_cart_key(customer_id)),
             "UpdateExpression": change,
             "ConditionExpression": _IS_FROZEN_BY,
             "ExpressionAttributeNames": names,

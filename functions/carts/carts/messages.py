@@ -49,6 +49,7 @@ class ProductWithdrawn(Fact):
 class EndedCheckout(StepInput):
     """`reason` is why it failed; a confirmed checkout has none."""
 
+    customer_id: str
     reason: str | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from carts.model import Cart, Checkout, Offer
+from carts.model import Cart, Checkout, CheckoutStatus, Offer
 
 
 class CartRepository(Protocol):
@@ -42,8 +42,13 @@ class CartRepository(Protocol):
     def checkout_with_lines(self, order_id: str) -> Checkout | None:
         """Read a checkout with its lines."""
 
-    def end_checkout(self, checkout: Checkout, *, keep_lines: bool) -> None:
-        """Store how a checkout ended and open its cart again. Safe to repeat."""
+    def end_checkout(
+        self, order_id: str, customer_id: str, *, status: CheckoutStatus, reason: str | None
+    ) -> None:
+        """Store how a checkout ended and open its cart again, empty if it was confirmed.
+
+        Safe to repeat. Raises CheckoutNotFoundError.
+        """
 
     def put_offer(self, offer: Offer) -> None:
         """Store an offer unless a newer version of it is known."""

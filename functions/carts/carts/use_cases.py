@@ -233,23 +233,24 @@ def read_checkout(order_id: str, *, carts: CartRepository) -> Checkout:
     return checkout
 
 
-def end_checkout(order_id: str, *, reason: str | None, carts: CartRepository) -> None:
+def end_checkout(
+    order_id: str, *, customer_id: str, reason: str | None, carts: CartRepository
+) -> None:
     """Close a checkout and open its cart: empty if it was confirmed, as it was if not.
 
-    `reason` is None for success, otherwise the problem code the customer is told. Safe to repeat.
+    `reason` is None for success, otherwise the problem code the customer is told. Safe to repeat:
+    a checkout that has ended stays as it ended.
 
     Raises
     ------
     CheckoutNotFoundError
     """
-    checkout = carts.checkout(order_id)
-    if checkout is None:
-        raise CheckoutNotFoundError(order_id)
-    if checkout.status is not CheckoutStatus.RUNNING:
-        return
-    status = CheckoutStatus.CONFIRMED if reason is None else CheckoutStatus.FAILED
-    ended = replace(checkout, status=status, reason=reason)
-    carts.end_checkout(ended, keep_lines=reason is not None)
+    carts.end_checkout(
+        order_id,
+        customer_id,
+        status=CheckoutStatus.CONFIRMED if reason is None else CheckoutStatus.FAILED,
+        reason=reason,
+    )
 
 
 def follow_offer(offer: Offer, *, carts: CartRepository) -> None:

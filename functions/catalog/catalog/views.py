@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from catalog.api import EXPORT_BYTES_MAX, BatchedProduct, WholeProduct
-from catalog.model import Content, Image, Outcome, Product, Variant
+from catalog.model import TEXT_LENGTH_MAX, Content, Image, Outcome, Product, Variant
 from catalog.ports import Category, Page, Position, Summary
 from tradepost.kernel.errors import DomainError
 from tradepost.kernel.money import Money
@@ -152,12 +152,18 @@ def batch_view(
     return BatchView(
         results=[
             _batch_result(
-                str(product.get("handle", "")),
+                _handle_of(product),
                 next(results) if isinstance(content, Content) else content,
             )
             for product, content in zip(asked, read, strict=True)
         ]
     )
+
+
+def _handle_of(product: BatchedProduct) -> str:
+    """Name a product that may have been refused for its very handle."""
+    handle = product.get("handle")
+    return handle[:TEXT_LENGTH_MAX] if isinstance(handle, str) else ""
 
 
 def _batch_result(handle: str, result: Outcome | DomainError) -> BatchResultView:

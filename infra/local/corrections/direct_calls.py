@@ -10,12 +10,14 @@ and what it does not know goes the long way. Clients with another endpoint are l
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
 import botocore.handlers
+from botocore.response import StreamingBody
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import JsonRESTError
 from moto.core.models import botocore_stubber
@@ -24,6 +26,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.sns.models import sns_backends
 from moto.stepfunctions.responses import get_backend
 
+from infra.local.corrections import lambda_functions
 from infra.local.corrections.dynamodb_lock import LOCK
 
 Parsed = dict[str, Any]
@@ -57,8 +60,9 @@ class DirectResponse:
 def install() -> None:
     """Register the handlers for all clients made from now on."""
     handlers = botocore.handlers.BUILTIN_HANDLERS
-    handlers.append(("provide-client-params.sns", _keep_parameters))
-    for service in ("dynamodb", "sns", "sfn"):
+    for service in ("sns", "lambda"):
+        handlers.append((f"provide-client-params.{service}", _keep_parameters))
+    for service in ("dynamodb", "lambda", "sns", "sfn"):
         handlers.append((f"before-call.{service}", _before_call))
 
 
@@ -67,6 +71,8 @@ def answer(service: str, operation: Any, request: Any, context: Any) -> tuple[in
     match service:
         case "dynamodb":
             return _dynamodb(operation, request, context)
+        case "lambda":
+            return _lambda(operation, context)
         case "sns":
             return _sns(operation, context)
         case "stepfunctions":
@@ -75,7 +81,7 @@ def answer(service: str, operation: Any, request: Any, context: Any) -> tuple[in
 
 
 def _keep_parameters(params: Any, context: Any, **_: Any) -> None:
-    # The query protocol writes parameters in a form that is dear to read back.
+    # What the query protocol and Lambda's put on the wire is dear to read back.
     context[_PARAMETERS] = params
 
 
@@ -122,6 +128,31 @@ def _error(described: Parsed) -> Parsed:
     code = described.pop("__type", "").rsplit("#", 1)[-1]
     message = described.pop("message", None) or described.pop("Message", "")
     return {**described, "Error": {"Code": code, "Message": message}, "message": message}
+
+
+def _lambda(operation: Any, context: Any) -> tuple[int, Parsed] | None:
+    parameters = context.get(_PARAMETERS)
+    if operation.name != "Invoke" or parameters is None:
+        return None
+    if parameters.keys() - {"FunctionName", "Payload"}:
+        return None
+    called = lambda_functions.call(
+        parameters["FunctionName"],
+        parameters.get("Payload"),
+        account=DEFAULT_ACCOUNT_ID,
+        region=context["client_region"],
+    )
+    if called is None:
+        return None
+    payload, error = called
+    answered: Parsed = {
+        "StatusCode": 200,
+        "ExecutedVersion": "$LATEST",
+        "Payload": StreamingBody(io.BytesIO(payload), len(payload)),
+    }
+    if error is not None:
+        answered["FunctionError"] = error
+    return 200, answered
 
 
 def _sns(operation: Any, context: Any) -> tuple[int, Parsed] | None:

@@ -16,8 +16,6 @@ import threading
 from collections import defaultdict
 from typing import Any
 
-from moto.awslambda.exceptions import UnknownFunctionException
-from moto.awslambda.models import lambda_backends
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
@@ -27,6 +25,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
+from infra.local.corrections import lambda_functions
 from infra.local.threads import RESERVE
 
 PROGRAMS_KEPT_PER_DEFINITION = 64
@@ -113,17 +112,13 @@ def _invoke_directly(parameters: dict[str, Any], region: str, state_credentials:
     account = arn.split(":")[4] if arn.startswith("arn:") else None
     if account is None or parameters.keys() - {"FunctionName", "Payload"}:
         return _moto_invoke(parameters, region, state_credentials)
-    functions = lambda_backends[account][region]._lambdas
-    try:
-        function = functions.get_function_by_name_or_arn_with_qualifier(arn)
-    except UnknownFunctionException:
-        # boto3's error has the name that a Catch looks for.
+    called = lambda_functions.call(arn, parameters.get("Payload"), account=account, region=region)
+    if called is None:
         return _moto_invoke(parameters, region, state_credentials)
-    headers: dict[str, str] = {}
-    payload = function.invoke(parameters.get("Payload") or b"{}", {}, headers)
+    payload, error = called
     response = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": json.loads(payload)}
-    if "x-amz-function-error" in headers:
-        response["FunctionError"] = headers["x-amz-function-error"]
+    if error is not None:
+        response["FunctionError"] = error
     return response
 
 

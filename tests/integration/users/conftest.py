@@ -48,10 +48,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         topic = aws.sns().create_topic(Name="events")
         monkeypatch.setenv("SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
         monkeypatch.setenv("EVENTS_TOPIC_ARN", topic["TopicArn"])
-        public_keys = auth.public_keys
-        public_keys.cache_clear()
         yield
-    public_keys.cache_clear()
     set_clock(None)
 
 

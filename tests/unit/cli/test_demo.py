@@ -9,7 +9,7 @@ import pytest
 from catalog.api import WholeProduct
 from infra.cli.importing.jsonl import read_jsonl
 from infra.demo.pictures import picture
-from infra.demo.products import FILE, as_jsonl
+from infra.demo.products import as_jsonl
 
 DRAFTS = list(read_jsonl(as_jsonl().splitlines(keepends=True), pytest.fail))
 URLS = [image["url"] for draft in DRAFTS for image in draft.body["images"]]
@@ -22,10 +22,6 @@ def test_every_product_is_one_the_catalogue_takes():
     assert 50 <= len(contents) <= 80
     assert len(set(skus)) == len(skus)
     assert {sku for draft in DRAFTS for sku in draft.on_hand} == set(skus)
-
-
-def test_the_file_of_the_shop_is_what_its_module_makes():
-    assert FILE.read_text("utf-8") == as_jsonl(), "run `python -m infra.demo.products`"
 
 
 def test_a_visitor_meets_an_empty_shelf_and_a_last_piece():

@@ -69,20 +69,21 @@ def issuer() -> str:
     return f"tradepost/{os.environ['STAGE']}"
 
 
-@functools.cache
 def public_keys() -> dict[str, EllipticCurvePublicKey]:
-    """Fetch the keys that may have signed a token, by key id, once per process.
+    """Fetch the keys that may have signed a token, by key id, each once per process.
 
     During a rotation `SIGNING_KEY_PREVIOUS_ID` names the key that signed the older tokens.
     """
-    keys: dict[str, EllipticCurvePublicKey] = {}
-    for variable in ("SIGNING_KEY_ID", "SIGNING_KEY_PREVIOUS_ID"):
-        key_id = os.environ.get(variable)
-        if key_id:
-            public_key = load_der_public_key(aws.kms().get_public_key(KeyId=key_id)["PublicKey"])
-            assert isinstance(public_key, EllipticCurvePublicKey)
-            keys[key_id] = public_key
-    return keys
+    variables = ("SIGNING_KEY_ID", "SIGNING_KEY_PREVIOUS_ID")
+    key_ids = [os.environ[variable] for variable in variables if os.environ.get(variable)]
+    return {key_id: _public_key(key_id) for key_id in key_ids}
+
+
+@functools.cache
+def _public_key(key_id: str) -> EllipticCurvePublicKey:
+    public_key = load_der_public_key(aws.kms().get_public_key(KeyId=key_id)["PublicKey"])
+    assert isinstance(public_key, EllipticCurvePublicKey)
+    return public_key
 
 
 def verify_access_token(token: str) -> Caller:

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalice import Chalice, CORSConfig, Response
 from chalice.app import Request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from tradepost.kernel.errors import DomainError, ForbiddenError, InvalidError, UnavailableError
 from tradepost.platform.auth import PUBLIC, Caller, Role, access_token, authorizers
@@ -41,8 +43,11 @@ IfMatch = NewType("IfMatch", int)
 # Stripe takes keys of up to 255 characters; so do we, and no control characters.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PATH_PARAMETER_LENGTH_MAX = 256
-_ENTITY_TAG = re.compile(r'(?:W/)?"(\d{1,15})"')
+# Tabs and the ends of lines are left: a description has them.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ENTITY_TAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
 _ERRORS_TOLD_MAX = 20
+_POINTER_LENGTH_MAX = 200
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -59,6 +64,25 @@ class RequestModel(BaseModel):
     """A body or a query from outside: exact types, and nothing we did not ask for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _hold_no_control_characters(cls, given: Any) -> Any:
+        """Refuse what no keyboard types: it ends up in logs, e-mails, labels and terminals."""
+        if any(_CONTROL_CHARACTER.search(text) for text in _texts(given)):
+            raise PydanticCustomError("control_character", "Text must hold no control characters")
+        return given
+
+
+def _texts(given: Any) -> Iterator[str]:
+    """Walk a field's texts; a model within it looks after its own."""
+    match given:
+        case str():
+            yield given
+        case list():
+            yield from (inner for inner in given if isinstance(inner, str))
+        case dict():
+            yield from (inner for pair in given.items() for inner in pair if isinstance(inner, str))
 
 
 class View(BaseModel):
@@ -394,21 +418,40 @@ def _raw_body(request: Request, bytes_max: int) -> bytes:
 
 
 def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel:
+    text = _raw_body(request, bytes_max) or b"{}"
     try:
-        return model.model_validate_json(_raw_body(request, bytes_max) or b"{}", strict=True)
+        body = model.model_validate_json(text, strict=True)
+        json.loads(text, object_pairs_hook=_named_once)
+        return body
     except ValidationError as error:
         if any(mistake["type"] == "json_invalid" for mistake in error.errors(include_input=False)):
             raise MalformedJSONError("the body is not JSON") from error
         raise InvalidBodyError("body", mistakes(error)) from error
 
 
+def _named_once(pairs: list[tuple[str, Any]]) -> None:
+    # Parsers differ in which of two values counts (RFC 8259, section 4): none is to be misread.
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise MalformedJSONError("an object of the body gives one name twice")
+
+
 def _query(model: type[BaseModel], request: Request) -> BaseModel:
-    given = request.query_params
-    values = {name: given[name] for name in given} if given else {}
     try:
-        return model.model_validate(values)
+        return model.model_validate(_given_once(request))
     except ValidationError as error:
         raise InvalidBodyError("query", mistakes(error)) from error
+
+
+def _given_once(request: Request) -> dict[str, str]:
+    given = request.query_params
+    if given is None:
+        return {}
+    # Of two values, whoever stands between us and the client may have looked at the other one.
+    repeated = [name for name in given if len(given.getlist(name)) > 1]
+    if repeated:
+        told = [{"at": _pointer([name]), "problem": "given more than once"} for name in repeated]
+        raise InvalidBodyError("query", told[:_ERRORS_TOLD_MAX])
+    return {name: given[name] for name in given}
 
 
 def mistakes(error: ValidationError) -> list[dict[str, str]]:
@@ -416,9 +459,15 @@ def mistakes(error: ValidationError) -> list[dict[str, str]]:
     # The input itself stays out: it may hold a password.
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
     return [
-        {"at": "/" + "/".join(str(step) for step in mistake["loc"]), "problem": mistake["msg"]}
+        {"at": _pointer(mistake["loc"]), "problem": mistake["msg"]}
         for mistake in mistakes[:_ERRORS_TOLD_MAX]
     ]
+
+
+def _pointer(steps: Iterable[int | str]) -> str:
+    """Write a JSON pointer (RFC 6901), cut where a client made up a name without end."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(f"/{step}" for step in escaped)[:_POINTER_LENGTH_MAX]
 
 
 def _idempotency_key(request: Request) -> IdempotencyKey:

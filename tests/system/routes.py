@@ -1,0 +1,99 @@
+"""Every route, and for each with a body one that it takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tests.contract.project import specs
+from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.service import RouteSpec
+
+ROUTES = {(spec.method, spec.path): spec for _, spec in specs()}
+CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
+
+# Objects that exist nowhere, so that a request which is let in changes nothing.
+NOWHERE = {"handle": "no-such-product", "sku": "NO-SUCH-SKU", "order_id": "ord_nosuchorder"}
+
+_MONEY = {"amount_minor": 1250, "currency": "GBP"}
+_PRODUCT = {
+    "title": "Mug",
+    "description": "Holds tea.",
+    "vendor": "Whitby Pottery",
+    "categories": ["kitchen"],
+    "tags": ["blue"],
+    "attributes": {"material": "clay"},
+    "images": [{"url": "https://example.com/mug.png", "alt": "A mug"}],
+    "options": ["Size"],
+    "variants": [
+        {
+            "sku": "MUG-L",
+            "option_values": ["Large"],
+            "price": _MONEY,
+            "compare_at": {"amount_minor": 1500, "currency": "GBP"},
+            "weight_grams": 300,
+            "barcode": "5012345678900",
+        }
+    ],
+    "published": True,
+}
+_ADDRESS = {
+    "name": "Grace Guest",
+    "line1": "1 Harbour Road",
+    "line2": "Top floor",
+    "city": "Whitby",
+    "region": "North Yorkshire",
+    "postal_code": "YO21 1AA",
+    "country": "GB",
+}
+_PASSWORD = "seventeen purple herons"
+
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/users"): {"email": "new@example.com", "password": _PASSWORD, "name": "New"},
+    ("POST", "/v1/sessions"): {"email": "nobody@example.com", "password": _PASSWORD},
+    ("POST", "/v1/sessions/refresh"): {"refresh_token": "not-one", "nonce": "n" * 16},
+    ("POST", "/v1/sessions/logout"): {"refresh_token": "not-one"},
+    ("PATCH", "/v1/users/me"): {"name": "Another Name"},
+    ("PUT", "/v1/products/{handle}"): _PRODUCT,
+    ("POST", "/v1/products/batch"): {"products": [{"handle": "mug", **_PRODUCT}]},
+    ("POST", "/v1/products/rebuild-search"): {"cursor": "not-one"},
+    ("PUT", "/v1/cart"): {"lines": [{"sku": "MUG", "quantity": 1}]},
+    ("POST", "/v1/cart/lines"): {"sku": "MUG", "quantity": 1},
+    ("PUT", "/v1/cart/lines/{sku}"): {"quantity": 1},
+    ("POST", "/v1/cart/merge"): {"guest_token": "not-one"},
+    ("POST", "/v1/checkouts"): {
+        "email": "grace@example.com",
+        "shipping_address": _ADDRESS,
+        "payment_method": "pm_card_ok",
+        "expected_total": _MONEY,
+    },
+    ("POST", "/v1/stock/batch"): {"lines": [{"sku": "MUG", "on_hand": 5}], "reason": "counted"},
+    ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
+    ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
+    ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
+}
+
+
+def named(route: tuple[str, str]) -> str:
+    """Name a route in a list of failures."""
+    return " ".join(route)
+
+
+def parameters_of(spec: RouteSpec) -> list[str]:
+    return re.findall(r"{(\w+)}", spec.path)
+
+
+def role_for(spec: RouteSpec) -> Role | None:
+    """Choose one role that reaches the route; None for nobody."""
+    return None if spec.roles == PUBLIC else sorted(spec.roles)[0]
+
+
+def body_of(spec: RouteSpec) -> bytes:
+    body = BODIES.get((spec.method, spec.path))
+    return json.dumps(body).encode() if body is not None else b""
+
+
+def headers_of(spec: RouteSpec, key: str) -> dict[str, str]:
+    return {"Idempotency-Key": key} if spec.needs_idempotency_key else {}
