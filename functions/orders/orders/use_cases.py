@@ -137,8 +137,13 @@ def cancel_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Order
     return _decide(order_id, decide, report, orders)
 
 
-def park_order(order_id: str, *, reason: str, orders: OrderRepository, now: Clock) -> Order:
-    """Set an order aside for a person: it could neither go on nor be undone. Safe to repeat."""
+def park_order(
+    order_id: str, *, reason: str, cause: str, orders: OrderRepository, now: Clock
+) -> Order:
+    """Set an order aside for a person: it could neither go on nor be undone. Safe to repeat.
+
+    `reason` is the code the customer may read, `cause` the error that the operator is told.
+    """
 
     def decide(order: Order) -> Order:
         if order.status is OrderStatus.NEEDS_ATTENTION or order.has_come_to(OrderStatus.CONFIRMED):
@@ -152,7 +157,7 @@ def park_order(order_id: str, *, reason: str, orders: OrderRepository, now: Cloc
             correlation_id=order.correlation_id,
             version=order.version,
             order_id=order.order_id,
-            reason=reason,
+            reason=cause,
         )
 
     return _decide(order_id, decide, report, orders)

@@ -175,7 +175,7 @@ def test_an_order_that_keeps_changing_is_left_to_a_repetition() -> None:
 def test_a_confirmed_order_is_not_set_aside() -> None:
     orders = OneOrder(an_order(OrderStatus.CONFIRMED))
 
-    use_cases.park_order("ord_1", reason="x", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
+    use_cases.park_order("ord_1", reason="x", cause="y", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
 
     assert orders.order.status is OrderStatus.CONFIRMED
 
