@@ -2,18 +2,18 @@
 
 moto parses the definition with ANTLR for every execution and every JSONPath for every state,
 starts three threads per execution and one more per task, makes a boto3 client per task, and
-writes out a whole state to log its failure. What is parsed holds no state of an execution except
-while one runs it, so a parsed program is lent to one execution at a time and taken back when that
-has really ended.
+writes out a whole state to log its failure. What is parsed holds the state of the execution that
+runs it, so each execution gets a copy of its own.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import pickle
 import sys
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,10 +29,9 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from infra.local.corrections import lambda_functions
 from infra.local.threads import RESERVE
 
-PROGRAMS_KEPT_PER_DEFINITION = 64
 PATHS_MAX = 5_000
 
-_programs: defaultdict[str, list[Any]] = defaultdict(list)
+_programs: dict[str, bytes] = {}
 _programs_lock = threading.Lock()
 _moto_invoke = lambda_eval_utils._invoke_lambda_function
 
@@ -40,7 +39,7 @@ _moto_invoke = lambda_eval_utils._invoke_lambda_function
 def install() -> None:
     """Replace how programs, threads and clients are had."""
     ExecutionWorker.start = _start
-    ExecutionWorker._get_evaluation_entrypoint = _borrow_program
+    ExecutionWorker._get_evaluation_entrypoint = _own_program
     Program.eval = _eval_program
     EvalComponent._log_failure_event_exception = _no_log
     EvalComponent._log_exception = _no_log
@@ -70,50 +69,31 @@ def _start(self: Any) -> None:
     RESERVE.run(self._execution_logic)
 
 
-def _borrow_program(self: Any) -> Any:
+def _own_program(self: Any) -> Any:
+    """Return a copy of the parsed definition: parsing costs ninety times what copying does."""
     definition = self._evaluation_details.state_machine_details.definition
     with _programs_lock:
-        idle = _programs[definition]
-        program = idle.pop() if idle else None
-    if program is None:
-        program = AmazonStateLanguageParser.parse(definition)[0]
-    program._local_definition = definition
-    return program
-
-
-def _give_back(program: Any) -> None:
-    definition = program.__dict__.get("_local_definition")
-    if definition is None:
-        return
-    with _programs_lock:
-        idle = _programs[definition]
-        if len(idle) < PROGRAMS_KEPT_PER_DEFINITION:
-            idle.append(program)
+        if definition not in _programs:
+            _programs[definition] = pickle.dumps(AmazonStateLanguageParser.parse(definition)[0])
+    return pickle.loads(_programs[definition])  # noqa: S301 - bytes of our own making
 
 
 def _eval_program(self: Any, env: Any) -> None:
     env.next_state_name = self.start_at.start_at_name
     if self.timeout_seconds is None:
-        _run_program(self, env)
+        EvalComponent.eval(self, env)
         return
     ended = threading.Event()
 
     def run() -> None:
         try:
-            _run_program(self, env)
+            EvalComponent.eval(self, env)
         finally:
             ended.set()
 
     RESERVE.run(run)
     if not ended.wait(self.timeout_seconds.timeout_seconds):
         env.set_timed_out()
-
-
-def _run_program(program: Any, env: Any) -> None:
-    try:
-        EvalComponent.eval(program, env)
-    finally:
-        _give_back(program)
 
 
 def _no_log(self: Any, *_args: Any, **_kwargs: Any) -> None:
