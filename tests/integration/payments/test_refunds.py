@@ -1,0 +1,177 @@
+"""Refunds on DynamoDB: never above what was captured, once per request, and in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from payments import use_cases
+from payments.dynamodb import DynamoDBPayments
+from payments.model import (
+    CurrencyMismatchError,
+    PaymentNotFoundError,
+    PaymentStatus,
+    ProviderUnavailableError,
+    RefundRefusedError,
+    RefundStatus,
+    RefundTooLargeError,
+)
+from payments.simulator import SimulatedProvider
+from tests.integration.tables import tables
+from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import IdempotencyMismatchError
+from tradepost.kernel.money import Money
+
+
+@dataclass
+class Till:
+    """An order of 100.00 GBP, paid with some card."""
+
+    payments: DynamoDBPayments
+    provider: SimulatedProvider
+
+    def takes_payment(self, method: str = "pm_card_ok") -> None:
+        use_cases.authorize_payment(
+            "ord_1",
+            Money(10_000, "GBP"),
+            method,
+            correlation_id="cor_1",
+            payments=self.payments,
+            provider=self.provider,
+        )
+        use_cases.capture_payment(
+            "ord_1", payments=self.payments, provider=self.provider, now=utc_now
+        )
+
+    def refunds(self, amount_minor: int, reference: str, currency: str = "GBP") -> Any:
+        return use_cases.refund_payment(
+            "ord_1",
+            Money(amount_minor, currency),
+            reason="test",
+            reference=reference,
+            payments=self.payments,
+            provider=self.provider,
+            now=utc_now,
+        )
+
+    def refunded_minor(self) -> int:
+        payment = self.payments.get("ord_1")
+        assert payment is not None
+        return payment.refunded.amount_minor
+
+    def ledger_minor(self) -> int:
+        """Sum what the ledger says the provider owes us."""
+        return sum(
+            leg.amount_minor
+            for entry in self.payments.entries("ord_1")
+            for leg in entry.legs
+            if leg.account == "provider_receivable"
+        )
+
+
+@pytest.fixture
+def till() -> Iterator[Till]:
+    with tables("payments", "simulators") as client:
+        yield Till(DynamoDBPayments(client, "payments"), SimulatedProvider(client, "simulators"))
+
+
+def test_part_of_a_payment_goes_back_and_the_ledger_says_so(till: Till) -> None:
+    till.takes_payment()
+
+    refund = till.refunds(2_500, "r1")
+
+    assert refund.status is RefundStatus.SUCCEEDED
+    assert (till.refunded_minor(), till.ledger_minor()) == (2_500, 7_500)
+
+
+def test_a_refund_asked_for_twice_goes_back_once(till: Till) -> None:
+    till.takes_payment()
+
+    first, second = till.refunds(2_500, "r1"), till.refunds(2_500, "r1")
+
+    assert first == second
+    assert till.ledger_minor() == 7_500
+
+
+def test_a_reference_of_another_amount_is_refused(till: Till) -> None:
+    till.takes_payment()
+    till.refunds(2_500, "r1")
+
+    with pytest.raises(IdempotencyMismatchError):
+        till.refunds(2_600, "r1")
+
+
+def test_fifty_refunds_at_once_never_exceed_what_was_captured(till: Till) -> None:
+    till.takes_payment()
+
+    def refund(number: int) -> bool:
+        try:
+            till.refunds(700, f"r{number}")
+        except RefundTooLargeError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as cashiers:
+        granted = sum(cashiers.map(refund, range(50)))
+
+    assert granted == 14
+    assert till.refunded_minor() == 9_800
+    assert till.ledger_minor() == 200
+
+
+def test_all_of_it_can_go_back_and_no_penny_more(till: Till) -> None:
+    till.takes_payment()
+    till.refunds(10_000, "r1")
+
+    with pytest.raises(RefundTooLargeError) as refused:
+        till.refunds(1, "r2")
+
+    payment = till.payments.get("ord_1")
+    assert payment is not None
+    assert payment.status is PaymentStatus.REFUNDED
+    assert refused.value.refundable_minor == 0
+    assert till.ledger_minor() == 0
+
+
+def test_a_refund_whose_answer_was_lost_goes_back_once(till: Till) -> None:
+    with pytest.raises(ProviderUnavailableError):
+        till.takes_payment("pm_timeout_after")
+    with pytest.raises(ProviderUnavailableError):
+        till.takes_payment("pm_timeout_after")
+    till.takes_payment("pm_timeout_after")
+
+    with pytest.raises(ProviderUnavailableError):
+        till.refunds(2_500, "r1")
+    refund = till.refunds(2_500, "r1")
+
+    assert refund.status is RefundStatus.SUCCEEDED
+    assert till.ledger_minor() == 7_500
+
+
+def test_a_refund_that_the_provider_refuses_leaves_the_money_captured(till: Till) -> None:
+    till.takes_payment("pm_refund_refused")
+
+    for _ in range(2):
+        with pytest.raises(RefundRefusedError):
+            till.refunds(2_500, "r1")
+
+    payment = till.payments.get("ord_1")
+    assert payment is not None
+    assert payment.refundable == Money(10_000, "GBP")
+    assert till.ledger_minor() == 10_000
+
+
+def test_a_refund_needs_the_payments_currency(till: Till) -> None:
+    till.takes_payment()
+
+    with pytest.raises(CurrencyMismatchError):
+        till.refunds(100, "r1", currency="EUR")
+
+
+def test_nothing_paid_is_nothing_to_refund(till: Till) -> None:
+    with pytest.raises(PaymentNotFoundError):
+        till.refunds(100, "r1")
