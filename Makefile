@@ -44,6 +44,14 @@ format: .venv/installed ## Put the code in the house's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: replay
+replay: .venv/installed ## Play order history through the running shop: FILE=month.csv.gz (PORT=8000)
+	@$(BIN)/tradepost replay "$(FILE)" --url http://localhost:$(PORT)
+
+.PHONY: flash-sale
+flash-sale: .venv/installed ## Let 200 buyers at once want 50 units in the running shop
+	@$(BIN)/tradepost flash-sale --url http://localhost:$(PORT)
+
 .PHONY: schemas
 schemas: .venv/installed ## Write events/schemas/ anew from the contracts
 	@$(BIN)/tradepost schemas
