@@ -18,6 +18,8 @@ from tests.system.faults import (
     answers_twice,
     fails_after,
     fails_before,
+    is_throttled,
+    loses_its_answer,
 )
 from tests.system.shopper import Person, Town
 
@@ -115,3 +117,17 @@ def test_a_step_that_fails_once_or_answers_twice_changes_no_end(
 
     assert shop.ends(kind) == PATHS[kind][1]
     assert faults.fired == (2 if kind == "hold lost" else 1)
+
+
+@pytest.mark.parametrize("fault", [is_throttled, loses_its_answer])
+@pytest.mark.parametrize(("kind", "step"), EVERY_STEP)
+def test_a_call_of_aws_that_fails_changes_no_end(
+    shop: Shop, faults: Faults, kind: str, step: str, fault: Fault
+) -> None:
+    for number in itertools.count():
+        faults.clear()
+        faults.at_call(step, number, fault)
+
+        assert shop.ends(kind) == PATHS[kind][1], number
+        if not faults.hit:
+            break
