@@ -16,6 +16,8 @@ from tests.system.faults import (
     Fault,
     Faults,
     answers_twice,
+    dies_after,
+    dies_before,
     fails_after,
     fails_before,
     is_throttled,
@@ -59,6 +61,18 @@ EVERY_STEP = [
     for kind, (steps, _) in PATHS.items()
     for step in steps
     if (kind, step) != ("hold lost", FORWARD[7])
+]
+
+# Steps whose calls of AWS differ from one kind of order to another, each once.
+EVERY_CALL = [
+    *[("approved", step) for step in FORWARD],
+    *[("hold lost", step) for step in UNDO],
+    ("declined", "payments-authorize_payment"),
+    ("declined", "payments-void_payment"),
+    ("sold out", "inventory-reserve_stock"),
+    ("sold out", "inventory-release_stock"),
+    ("capture refused", "payments-capture_payment"),
+    ("capture refused", "payments-void_payment"),
 ]
 
 _numbers = itertools.count(1)
@@ -119,9 +133,9 @@ def test_a_step_that_fails_once_or_answers_twice_changes_no_end(
     assert faults.fired == (2 if kind == "hold lost" else 1)
 
 
-@pytest.mark.parametrize("fault", [is_throttled, loses_its_answer])
-@pytest.mark.parametrize(("kind", "step"), EVERY_STEP)
-def test_a_call_of_aws_that_fails_changes_no_end(
+@pytest.mark.parametrize("fault", [dies_before, dies_after, is_throttled, loses_its_answer])
+@pytest.mark.parametrize(("kind", "step"), EVERY_CALL)
+def test_a_function_that_fails_at_any_call_of_aws_changes_no_end(
     shop: Shop, faults: Faults, kind: str, step: str, fault: Fault
 ) -> None:
     for number in itertools.count():
