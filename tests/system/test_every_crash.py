@@ -22,6 +22,7 @@ from tests.system.faults import (
     fails_before,
     is_throttled,
     loses_its_answer,
+    run_whole,
 )
 from tests.system.shopper import Person, Town
 
@@ -74,6 +75,9 @@ EVERY_CALL = [
     ("capture refused", "payments-capture_payment"),
     ("capture refused", "payments-void_payment"),
 ]
+
+# More often than any step is tried.
+ALWAYS = 20
 
 _numbers = itertools.count(1)
 
@@ -145,3 +149,84 @@ def test_a_function_that_fails_at_any_call_of_aws_changes_no_end(
         assert shop.ends(kind) == PATHS[kind][1], number
         if not faults.hit:
             break
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        *[(step, fault) for step in FORWARD[2:5] for fault in (fails_before, fails_after)],
+        ("orders-begin_capture", fails_before),
+    ],
+)
+def test_a_step_before_the_pivot_that_keeps_failing_gives_everything_back(
+    shop: Shop, faults: Faults, step: str, fault: Fault
+) -> None:
+    faults.at_step(step, fault, times=ALWAYS)
+
+    assert shop.ends("approved") == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("approved", "orders-begin_capture"),
+        ("approved", "orders-confirm_order"),
+        ("approved", "carts-consume_cart"),
+        ("declined", "orders-cancel_order"),
+        ("declined", "carts-thaw_cart"),
+        ("hold lost", "orders-cancel_order"),
+    ],
+)
+def test_an_order_whose_steps_answer_is_lost_each_time_goes_on_where_it_stands(
+    shop: Shop, faults: Faults, kind: str, step: str
+) -> None:
+    faults.at_step(step, fails_after, times=ALWAYS)
+
+    assert shop.ends(kind) == PATHS[kind][1]
+
+
+@pytest.mark.parametrize("fault", [fails_before, fails_after])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("approved", "carts-read_checkout"),
+        ("approved", "orders-place_order"),
+        ("approved", "carts-consume_cart"),
+        ("declined", "orders-place_order"),
+        ("declined", "carts-thaw_cart"),
+    ],
+)
+def test_a_checkout_that_could_not_begin_or_close_ends_when_it_is_run_again(
+    shop: Shop, faults: Faults, kind: str, step: str, fault: Fault
+) -> None:
+    faults.at_step(step, fault, times=ALWAYS)
+    guest, order_id, sku = shop.sells(kind)
+    faults.clear()
+
+    run_whole(shop.town, order_id)
+    shop.town.settles()
+
+    assert agree(shop.town, guest, order_id, sku=sku) == PATHS[kind][1]
+
+
+@pytest.mark.parametrize("fault", [fails_before, fails_after])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("approved", "payments-capture_payment"),
+        ("approved", "inventory-commit_stock"),
+        *[(kind, step) for kind in ("declined", "hold lost") for step in UNDO[:4]],
+    ],
+)
+def test_an_order_that_can_neither_go_on_nor_back_waits_for_a_person(
+    shop: Shop, faults: Faults, kind: str, step: str, fault: Fault
+) -> None:
+    faults.at_step(step, fault, times=ALWAYS)
+    guest, order_id, _ = shop.sells(kind)
+    faults.clear()
+
+    run_whole(shop.town, order_id)
+    shop.town.settles()
+
+    assert guest.get(f"/v1/orders/{order_id}").json()["status"] == "NEEDS_ATTENTION"
+    assert guest.get(f"/v1/checkouts/{order_id}").json()["status"] == "RUNNING"

@@ -138,10 +138,14 @@ def cancel_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Order
 
 
 def park_order(order_id: str, *, reason: str, orders: OrderRepository, now: Clock) -> Order:
-    """Set an order aside for a person: it could neither go on nor be undone. Safe to repeat."""
+    """Set an order aside for a person: it could neither go on nor be undone. Safe to repeat.
+
+    An order that has ended is returned as it ended: its last step's answer was lost, or another
+    execution got through.
+    """
 
     def decide(order: Order) -> Order:
-        if order.status is OrderStatus.NEEDS_ATTENTION or order.has_come_to(OrderStatus.CONFIRMED):
+        if order.has_ended:
             return order
         return order.moved_to(OrderStatus.NEEDS_ATTENTION, at=now(), reason=reason)
 
