@@ -51,7 +51,10 @@ class PaymentProvider(Protocol):
         """Take the amount. Raises CaptureRefusedError: a definite no."""
 
     def void(self, key: str, *, authorize_key: str) -> None:
-        """Free what was authorized under `authorize_key`, if anything was; bar it from then on."""
+        """Free what was authorized under `authorize_key`, if anything was; bar it from then on.
+
+        Raises AlreadyCapturedError: nothing was freed.
+        """
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
         """Send money back. Raises RefundRefusedError: a definite no."""

@@ -7,7 +7,10 @@ such order state, so its promise is written before the provider is asked (rule R
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from payments.model import (
+    AlreadyCapturedError,
     CaptureRefusedError,
     CurrencyMismatchError,
     Payment,
@@ -94,30 +97,33 @@ def capture_payment(
         reference=payment.provider_reference,
         amount=payment.authorized,
     )
-    captured = Payment(
-        order_id=order_id,
+    return _recorded_capture(payment, payments, now)
+
+
+def _recorded_capture(payment: Payment, payments: PaymentRepository, now: Clock) -> Payment:
+    """Enter in our books what the provider has captured."""
+    captured = replace(
+        payment,
         status=PaymentStatus.CAPTURED,
-        authorized=payment.authorized,
         captured=payment.authorized,
         refundable=payment.authorized,
-        provider_reference=payment.provider_reference,
-        correlation_id=payment.correlation_id,
         version=payment.version + 1,
     )
     event = PaymentCapturedV1(
-        event_id=event_id(PaymentCapturedV1.TYPE, order_id, captured.version),
+        event_id=event_id(PaymentCapturedV1.TYPE, payment.order_id, captured.version),
         occurred_at=now(),
         correlation_id=payment.correlation_id,
         version=captured.version,
-        order_id=order_id,
+        order_id=payment.order_id,
         amount_minor=captured.captured.amount_minor,
         currency=captured.captured.currency,
     )
+    entry = capture_entry(payment.order_id, captured.captured)
     try:
-        payments.record_capture(captured, capture_entry(order_id, captured.captured), event)
+        payments.record_capture(captured, entry, event)
     except StaleError:
         # Another execution recorded the same capture: the key is the same, so it is one capture.
-        stored = payments.get(order_id)
+        stored = payments.get(payment.order_id)
         if stored is None or stored.status is PaymentStatus.VOIDED:
             raise
         return stored
@@ -136,7 +142,9 @@ def void_payment(
     """Give the customer's money back, whatever became of it, and bar an authorization to come.
 
     Voids what is only authorized, refunds what was captured, and leaves a tombstone where nothing
-    was. Safe to repeat; a crash between our books and the provider is mended by repeating.
+    was. The provider is asked before our books call a payment VOIDED: a capture whose answer was
+    lost is known to the provider alone. Safe to repeat; a crash between the provider and our
+    books is mended by repeating.
 
     Raises
     ------
@@ -153,8 +161,7 @@ def void_payment(
         try:
             match payment.status:
                 case PaymentStatus.AUTHORIZED:
-                    payments.void(payment)
-                    provider.void(keys.void, authorize_key=keys.authorize)
+                    _void_or_refund(payment, payments, provider, now)
                 case PaymentStatus.VOIDED:
                     provider.void(keys.void, authorize_key=keys.authorize)
                 case PaymentStatus.CAPTURED | PaymentStatus.REFUNDED:
@@ -163,6 +170,19 @@ def void_payment(
             continue
         return
     raise StaleError(f"the payment of {order_id} kept changing")
+
+
+def _void_or_refund(
+    payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+) -> None:
+    keys = ProviderKeys(payment.order_id)
+    try:
+        provider.void(keys.void, authorize_key=keys.authorize)
+    except AlreadyCapturedError:
+        captured = _recorded_capture(payment, payments, now)
+        _refund_the_rest(captured, payments, provider, now)
+    else:
+        payments.void(payment)
 
 
 def refund_payment(
