@@ -80,7 +80,10 @@ class PaymentRepository(Protocol):
         """
 
     def settle_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
-        """Record that the provider sent the money. Safe to repeat."""
+        """Record that the provider sent the money. Safe to repeat.
+
+        Raises StaleError if the payment is not at the version before the event's.
+        """
 
     def withdraw_refund(self, refund: Refund) -> None:
         """Take the promise back: the provider refused. Safe to repeat."""

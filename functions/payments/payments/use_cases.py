@@ -7,6 +7,7 @@ such order state, so its promise is written before the provider is asked (rule R
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from payments.model import (
@@ -247,42 +248,53 @@ def _send(
     except RefundRefusedError:
         payments.withdraw_refund(refund)
         raise
-    current = payments.get(refund.order_id) or payment
-    event = PaymentRefundedV1(
-        event_id=derived_id("evt", PaymentRefundedV1.TYPE, refund.refund_id),
-        occurred_at=now(),
-        correlation_id=payment.correlation_id,
-        version=current.version,
-        order_id=refund.order_id,
-        refund_id=refund.refund_id,
-        amount_minor=refund.amount.amount_minor,
-        refunded_minor=current.refunded.amount_minor,
-        currency=refund.amount.currency,
-    )
-    payments.settle_refund(refund, refund_entry(refund), event)
-    return Refund(
-        refund.refund_id, refund.order_id, refund.amount, refund.reason, RefundStatus.SUCCEEDED
-    )
+    for _ in range(_ATTEMPTS_MAX):
+        current = payments.get(refund.order_id) or payment
+        event = PaymentRefundedV1(
+            event_id=derived_id("evt", PaymentRefundedV1.TYPE, refund.refund_id),
+            occurred_at=now(),
+            correlation_id=payment.correlation_id,
+            version=current.version + 1,
+            order_id=refund.order_id,
+            refund_id=refund.refund_id,
+            amount_minor=refund.amount.amount_minor,
+            refunded_minor=current.refunded.amount_minor,
+            currency=refund.amount.currency,
+        )
+        try:
+            payments.settle_refund(refund, refund_entry(refund), event)
+        except StaleError:
+            continue
+        return replace(refund, status=RefundStatus.SUCCEEDED)
+    raise StaleError(f"the payment of {refund.order_id} kept changing")
 
 
 def _refund_the_rest(
     payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
 ) -> None:
-    """Finish a refund of the undo that was begun, or begin one of all that is left."""
-    begun = [
+    """Finish every refund that was begun, and refund what is left of the capture.
+
+    A refund that a crash left PENDING is promised, not sent: without it the customer would not
+    get everything back. The reference counts the refunds that went through, so a repetition meets
+    its own refund, and what a refusal put back afterwards gets one of its own.
+    """
+    for refund in payments.refunds(payment.order_id):
+        if refund.status is RefundStatus.PENDING:
+            # What is refused here is left again, and asked for as part of the rest.
+            with contextlib.suppress(RefundRefusedError):
+                _send(refund, payment, payments, provider, now)
+    sent = [
         refund
         for refund in payments.refunds(payment.order_id)
-        if refund.refund_id == derived_id("rfd", payment.order_id, "undo")
+        if refund.status is RefundStatus.SUCCEEDED
     ]
-    if begun and begun[0].status is RefundStatus.SUCCEEDED:
-        return
-    amount = begun[0].amount if begun else payment.refundable
-    if amount.amount_minor > 0:
+    current = payments.get(payment.order_id) or payment
+    if current.refundable.amount_minor > 0:
         refund_payment(
             payment.order_id,
-            amount,
+            current.refundable,
             reason="the order was cancelled",
-            reference="undo",
+            reference=f"undo#{len(sent)}",
             payments=payments,
             provider=provider,
             now=now,
