@@ -76,13 +76,14 @@ class _Plan:
 
 
 class Faults:
-    """Lets chosen calls fail. Only those of the customer's own execution, unless told."""
+    """Lets chosen calls of the customer's own execution fail, and chosen steps of others."""
 
     def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch) -> None:
         self._stack = stack
         self._run = stack.functions.run
         self._plans: dict[str, _Plan] = {}
         self._calls: dict[str, tuple[int, Fault]] = {}
+        self._refusals: dict[str, str] = {}
         self._at = threading.local()
         self.fired = 0
         self.hit = False
@@ -102,6 +103,10 @@ class Faults:
     def at_call(self, step: str, number: int, fault: Fault) -> None:
         """Have one of the calls that a step makes of AWS fail, counted from 0, once."""
         self._calls[step] = (number, fault)
+
+    def turn_round(self, step: str, refusal: str) -> None:
+        """Have a step refuse whatever other execution than the customer's own comes to it."""
+        self._refusals[step] = refusal
 
     def clear(self) -> None:
         self._plans.clear()
@@ -125,6 +130,8 @@ class Faults:
             finally:
                 self._at.step = None
 
+        if not own and step in self._refusals:
+            return failure(self._refusals[step])
         plan = self._plans.get(step)
         if plan is None or plan.times == 0 or not own:
             return call()

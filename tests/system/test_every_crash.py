@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -230,3 +231,25 @@ def test_an_order_that_can_neither_go_on_nor_back_waits_for_a_person(
 
     assert guest.get(f"/v1/orders/{order_id}").json()["status"] == "NEEDS_ATTENTION"
     assert guest.get(f"/v1/checkouts/{order_id}").json()["status"] == "RUNNING"
+
+
+@pytest.mark.parametrize("turned_round", [False, True], ids=["the same way", "turned round"])
+@pytest.mark.parametrize(("kind", "step"), EVERY_CALL)
+def test_an_execution_overtaken_at_any_call_of_aws_ends_the_order_as_the_other_did(
+    shop: Shop, faults: Faults, kind: str, step: str, turned_round: bool
+) -> None:
+    if turned_round:
+        faults.turn_round("shipping-book_shipment", "CarrierRefusedError")
+
+    def the_other_runs_whole(call: Callable[[], Any]) -> Any:
+        run_whole(shop.town, faults.order_id)
+        return call()
+
+    for number in itertools.count():
+        faults.clear()
+        faults.at_call(step, number, the_other_runs_whole)
+        ended = shop.ends(kind)
+        if not faults.hit:
+            break
+
+        assert ended == PATHS[kind][1] or turned_round, number
