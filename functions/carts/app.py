@@ -11,7 +11,7 @@ from chalice.app import SQSEvent
 
 from carts import use_cases
 from carts.api import (
-    CART_BYTES_MAX,
+    CART_BODY_BYTES_MAX,
     CartView,
     CheckoutView,
     Merge,
@@ -37,7 +37,7 @@ from carts.model import (
 )
 from carts.runner import StepFunctionsRunner
 from tradepost.kernel.clock import utc_now
-from tradepost.kernel.errors import IdempotencyMismatchError
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws
 from tradepost.platform.auth import BUYERS, Caller, Role, verify_access_token
 from tradepost.platform.consumer import consume
@@ -53,6 +53,7 @@ _CHANGE_REFUSALS = (
     CartFrozenError,
     CartMergedError,
     VersionMismatchError,
+    StaleError,
 )
 
 
@@ -104,7 +105,7 @@ def remove_line(sku: str, caller: Caller, if_match: IfMatch | None) -> Reply[Car
     return _tagged(cart)
 
 
-@app.put("/v1/cart", roles=BUYERS, refusals=_CHANGE_REFUSALS, body_bytes_max=CART_BYTES_MAX)
+@app.put("/v1/cart", roles=BUYERS, refusals=_CHANGE_REFUSALS, body_bytes_max=CART_BODY_BYTES_MAX)
 def replace_lines(body: NewLines, caller: Caller, if_match: IfMatch | None) -> Reply[CartView]:
     """Put exactly these lines in the cart."""
     cart = use_cases.replace_lines(
@@ -122,7 +123,7 @@ def clear_cart(caller: Caller, if_match: IfMatch | None) -> Reply[CartView]:
 @app.post(
     "/v1/cart/merge",
     roles={Role.CUSTOMER},
-    refusals=(GuestTokenError, CartFrozenError, CartLimitError, CurrencyMixedError),
+    refusals=(GuestTokenError, CartFrozenError, CartLimitError, CurrencyMixedError, StaleError),
     repeatable="a guest's cart is taken over once",
 )
 def merge_carts(body: Merge, caller: Caller) -> Reply[CartView]:
@@ -144,9 +145,9 @@ def merge_carts(body: Merge, caller: Caller) -> Reply[CartView]:
         CartChangedError,
         CartEmptyError,
         CartFrozenError,
-        CartLimitError,
         CartMergedError,
         IdempotencyMismatchError,
+        StaleError,
     ),
 )
 def check_out(

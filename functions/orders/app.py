@@ -97,7 +97,11 @@ def cancel_order(step: StepInput) -> dict[str, Any]:
 def park_order(step: RefusedStep) -> dict[str, Any]:
     """Set the order aside for a person to look at."""
     order = use_cases.park_order(
-        step.order_id, reason=step.refusal.error_name(), orders=orders(), now=utc_now
+        step.order_id,
+        reason=step.reason,
+        cause=step.refusal.error_name(),
+        orders=orders(),
+        now=utc_now,
     )
     return _status(order)
 

@@ -16,6 +16,7 @@ from payments.messages import OrderPayment
 from payments.model import (
     CurrencyMismatchError,
     PaymentNotFoundError,
+    ProviderUnavailableError,
     RefundRefusedError,
     RefundTooLargeError,
 )
@@ -61,6 +62,7 @@ def get_payment(order_id: str) -> PaymentView:
         RefundRefusedError,
         CurrencyMismatchError,
         IdempotencyMismatchError,
+        ProviderUnavailableError,
     ),
 )
 def refund_payment(

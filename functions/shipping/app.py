@@ -17,6 +17,7 @@ from shipping.model import ShipmentNotFoundError, ShipmentStatus, ShipmentTransi
 from shipping.ports import Carrier
 from shipping.simulator import SimulatedCarrier
 from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import StaleError
 from tradepost.platform import aws, outbox
 from tradepost.platform.auth import EVERYONE_KNOWN, Caller, Role
 from tradepost.platform.service import Service, StepInput
@@ -47,7 +48,7 @@ def get_shipment(order_id: str, caller: Caller) -> ShipmentView:
 @app.post(
     "/v1/shipments/{order_id}/dispatch",
     roles=_DISPATCHERS,
-    refusals=(ShipmentNotFoundError, ShipmentTransitionError),
+    refusals=(ShipmentNotFoundError, ShipmentTransitionError, StaleError),
     repeatable="a parcel that has been handed over stays handed over",
 )
 def dispatch(order_id: str) -> ShipmentView:
@@ -58,7 +59,7 @@ def dispatch(order_id: str) -> ShipmentView:
 @app.post(
     "/v1/shipments/{order_id}/delivery",
     roles=_DISPATCHERS,
-    refusals=(ShipmentNotFoundError, ShipmentTransitionError),
+    refusals=(ShipmentNotFoundError, ShipmentTransitionError, StaleError),
     repeatable="a parcel that was delivered stays delivered",
 )
 def deliver(order_id: str) -> ShipmentView:

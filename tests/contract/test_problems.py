@@ -72,15 +72,9 @@ def outward():
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_client_meets_what_the_routes_of_a_context_declare(context):
-    # A route does not declare which of its dependencies may fail to answer.
-    unanswered = {
-        error
-        for error in error_classes().get(context, set())
-        if issubclass(error, UnavailableError)
-    }
     listed = told(context) if context in outward() else set()
 
-    assert listed - with_status(unanswered) == with_status(declared(context))
+    assert listed == with_status(declared(context))
 
 
 def test_what_no_client_meets_is_declared_by_no_route():

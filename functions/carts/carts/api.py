@@ -19,7 +19,7 @@ from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
 from tradepost.platform.service import RequestModel, View
 
 # All lines of the largest cart, each with a long SKU.
-CART_BYTES_MAX = 256 * 1024
+CART_BODY_BYTES_MAX = 256 * 1024
 
 SKU = Annotated[str, Field(min_length=1, max_length=100)]
 Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]

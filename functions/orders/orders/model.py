@@ -55,7 +55,6 @@ _REASONS = {
     "OutOfStockError": "out_of_stock",
     "PaymentDeclinedError": "payment_declined",
     "InsufficientFundsError": "insufficient_funds",
-    "PaymentVoidedError": "payment_voided",
     "CaptureRefusedError": "capture_refused",
     "CarrierRefusedError": "carrier_refused",
 }

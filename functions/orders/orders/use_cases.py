@@ -137,10 +137,13 @@ def cancel_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Order
     return _decide(order_id, decide, report, orders)
 
 
-def park_order(order_id: str, *, reason: str, orders: OrderRepository, now: Clock) -> Order:
+def park_order(
+    order_id: str, *, reason: str, cause: str, orders: OrderRepository, now: Clock
+) -> Order:
     """Set an order aside for a person: it could neither go on nor be undone. Safe to repeat.
 
-    An order that has ended is returned as it ended: its last step's answer was lost, or another
+    `reason` is the code the customer may read, `cause` the error that the operator is told. An
+    order that has ended is returned as it ended: its last step's answer was lost, or another
     execution got through.
     """
 
@@ -156,7 +159,7 @@ def park_order(order_id: str, *, reason: str, orders: OrderRepository, now: Cloc
             correlation_id=order.correlation_id,
             version=order.version,
             order_id=order.order_id,
-            reason=reason,
+            reason=cause,
         )
 
     return _decide(order_id, decide, report, orders)

@@ -2,24 +2,25 @@
 
 moto parses the definition with ANTLR for every execution and every JSONPath for every state,
 starts three threads per execution and one more per task, makes a boto3 client per task, and
-writes out a whole state to log its failure. What is parsed holds no state of an execution except
-while one runs it, so a parsed program is lent to one execution at a time and taken back when that
-has really ended.
+writes out a whole state to log its failure. What is parsed holds the state of the execution that
+runs it, so each execution gets a copy of its own.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import pickle
 import sys
 import threading
-from collections import defaultdict
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
-from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
@@ -28,23 +29,24 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from infra.local.corrections import lambda_functions
 from infra.local.threads import RESERVE
 
-PROGRAMS_KEPT_PER_DEFINITION = 64
 PATHS_MAX = 5_000
 
-_programs: defaultdict[str, list[Any]] = defaultdict(list)
+_programs: dict[str, bytes] = {}
 _programs_lock = threading.Lock()
-_moto_evaluate = ExecutionState._evaluate_with_timeout
 _moto_invoke = lambda_eval_utils._invoke_lambda_function
 
 
 def install() -> None:
     """Replace how programs, threads and clients are had."""
     ExecutionWorker.start = _start
-    ExecutionWorker._get_evaluation_entrypoint = _borrow_program
+    ExecutionWorker._get_evaluation_entrypoint = _own_program
     Program.eval = _eval_program
     EvalComponent._log_failure_event_exception = _no_log
     EvalComponent._log_exception = _no_log
     lambda_eval_utils._invoke_lambda_function = _invoke_directly
+    # moto starts a thread per task, and keeps each with the whole state it was given, for ever.
+    execute_state.Thread = _BorrowedThread  # type: ignore[misc, assignment]
+    execute_state.TMP_THREADS = deque(maxlen=0)  # type: ignore[assignment]
     for module in (json_path, result_path):
         module.parse = functools.lru_cache(maxsize=PATHS_MAX)(module.parse)
     client_for = _one_client_per_service(boto_client.boto_client_for)
@@ -53,54 +55,45 @@ def install() -> None:
             vars(module)["boto_client_for"] = client_for
 
 
+class _BorrowedThread:
+    """As much of a thread as a task needs: it is started, and never joined."""
+
+    def __init__(self, target: Callable[[], None], daemon: bool) -> None:  # noqa: ARG002
+        self._target = target
+
+    def start(self) -> None:
+        RESERVE.run(self._target)
+
+
 def _start(self: Any) -> None:
     RESERVE.run(self._execution_logic)
 
 
-def _borrow_program(self: Any) -> Any:
+def _own_program(self: Any) -> Any:
+    """Return a copy of the parsed definition: parsing costs ninety times what copying does."""
     definition = self._evaluation_details.state_machine_details.definition
     with _programs_lock:
-        idle = _programs[definition]
-        program = idle.pop() if idle else None
-    if program is None:
-        program = AmazonStateLanguageParser.parse(definition)[0]
-    program._local_definition = definition
-    return program
-
-
-def _give_back(program: Any) -> None:
-    definition = program.__dict__.get("_local_definition")
-    if definition is None:
-        return
-    with _programs_lock:
-        idle = _programs[definition]
-        if len(idle) < PROGRAMS_KEPT_PER_DEFINITION:
-            idle.append(program)
+        if definition not in _programs:
+            _programs[definition] = pickle.dumps(AmazonStateLanguageParser.parse(definition)[0])
+    return pickle.loads(_programs[definition])  # noqa: S301 - bytes of our own making
 
 
 def _eval_program(self: Any, env: Any) -> None:
     env.next_state_name = self.start_at.start_at_name
     if self.timeout_seconds is None:
-        _run_program(self, env)
+        EvalComponent.eval(self, env)
         return
     ended = threading.Event()
 
     def run() -> None:
         try:
-            _run_program(self, env)
+            EvalComponent.eval(self, env)
         finally:
             ended.set()
 
     RESERVE.run(run)
     if not ended.wait(self.timeout_seconds.timeout_seconds):
         env.set_timed_out()
-
-
-def _run_program(program: Any, env: Any) -> None:
-    try:
-        EvalComponent.eval(program, env)
-    finally:
-        _give_back(program)
 
 
 def _no_log(self: Any, *_args: Any, **_kwargs: Any) -> None:

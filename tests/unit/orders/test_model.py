@@ -176,7 +176,7 @@ def test_an_order_that_keeps_changing_is_left_to_a_repetition() -> None:
 def test_an_order_that_has_ended_is_not_set_aside(status: str) -> None:
     orders = OneOrder(an_order(OrderStatus(status)))
 
-    use_cases.park_order("ord_1", reason="x", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
+    use_cases.park_order("ord_1", reason="x", cause="y", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
 
     assert (orders.order.status, orders.events) == (status, [])
 
@@ -186,7 +186,7 @@ def test_an_order_under_way_is_set_aside_once(status: str) -> None:
     orders = OneOrder(an_order(OrderStatus(status)))
 
     for _ in range(2):
-        use_cases.park_order("ord_1", reason="x", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
+        use_cases.park_order("ord_1", reason="x", cause="y", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
 
     assert (orders.order.status, len(orders.events)) == ("NEEDS_ATTENTION", 1)
 

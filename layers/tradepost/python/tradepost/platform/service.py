@@ -175,7 +175,7 @@ class RouteSpec:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     answer: Any
-    refusals: tuple[type[DomainError], ...]
+    refusals: tuple[type[DomainError | UnavailableError], ...]
     needs_idempotency_key: bool
     takes_if_match: bool
     repeatable: str | None
@@ -254,7 +254,7 @@ class Service(Chalice):
         *,
         roles: frozenset[Role] | set[Role],
         status: int = 200,
-        refusals: tuple[type[DomainError], ...] = (),
+        refusals: tuple[type[DomainError | UnavailableError], ...] = (),
         repeatable: str | None = None,
         body_bytes_max: int = BODY_BYTES_MAX,
         content_types: tuple[str, ...] = ("application/json",),
@@ -348,7 +348,7 @@ def _spec_of(
     path: str,
     roles: frozenset[Role],
     status: int,
-    refusals: tuple[type[DomainError], ...],
+    refusals: tuple[type[DomainError | UnavailableError], ...],
     repeatable: str | None,
     body_bytes_max: int,
 ) -> RouteSpec:
