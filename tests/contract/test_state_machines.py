@@ -14,7 +14,21 @@ from tests.contract.project import CONTEXTS, ROOT, app_of, application_modules, 
 MACHINES = sorted((ROOT / "infra" / "state_machines").glob("*.asl.json"))
 
 # What Step Functions and Lambda themselves say; ours have no dot.
-FOREIGN_ERROR = re.compile(r"(States|Lambda|Sandbox)\..+")
+FOREIGN_ERROR = re.compile(r"(States|Lambda|Runtime|Sandbox)\..+")
+
+# How Step Functions tells that a function, or the service that runs it, broke off: it may have had
+# its effect or not. See "Handle Lambda service exceptions" in AWS's guide.
+BROKEN_OFF = {
+    "Lambda.AWSLambdaException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "States.Timeout",
+}
 
 # A task that repeats what it does for ever keeps its execution from ending.
 ATTEMPTS_MAX = 12
@@ -77,6 +91,13 @@ def test_every_task_is_tried_again_a_limited_number_of_times_and_not_all_at_once
             assert rule["JitterStrategy"] == "FULL", name
             assert rule["MaxAttempts"] <= ATTEMPTS_MAX, name
             assert "MaxDelaySeconds" in rule, name
+
+
+def test_every_task_is_tried_again_when_its_function_broke_off(machine):
+    for name, task in tasks_of(machine).items():
+        repeated = {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
+
+        assert "States.ALL" in repeated or repeated >= BROKEN_OFF, name
 
 
 def test_every_task_says_what_follows_its_failure(machine):

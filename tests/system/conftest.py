@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,8 +35,8 @@ def stack() -> Iterator[LocalStack]:
     aws.forget_clients()
 
 
-@pytest.fixture
-def town(stack: LocalStack) -> Iterator[Town]:
+@contextmanager
+def opened(stack: LocalStack) -> Iterator[Town]:
     stack.reset()
     transport = httpx.WSGITransport(app=LocalSite(stack, "http://localhost/_aws"))
     with httpx.Client(transport=transport, base_url="http://localhost") as http:
@@ -50,6 +51,19 @@ def town(stack: LocalStack) -> Iterator[Town]:
         ).json()
         yield Town(stack, http, Person(http, session["access_token"]), nobody)
         stack.drain()
+
+
+@pytest.fixture
+def town(stack: LocalStack) -> Iterator[Town]:
+    with opened(stack) as empty:
+        yield empty
+
+
+@pytest.fixture(scope="module")
+def lasting_town(stack: LocalStack) -> Iterator[Town]:
+    """A shop that a module's tests share: each sells products of its own."""
+    with opened(stack) as lasting:
+        yield lasting
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from tradepost.kernel.ids import new_id
 from tradepost.platform.dynamodb import unavailable
 
 if TYPE_CHECKING:
@@ -22,12 +23,17 @@ class StepFunctionsRunner:
 
     def start(self, order_id: str, correlation_id: str) -> None:
         try:
-            self._client.start_execution(
-                stateMachineArn=self._state_machine_arn,
-                name=order_id,
-                input=json.dumps({"order_id": order_id, "correlation_id": correlation_id}),
-            )
+            self._start(order_id, order_id, correlation_id)
         except ClientError as error:
-            # A STANDARD machine runs a name once; an EXPRESS one runs it again, which does no harm.
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise unavailable(error) from error
+            # A STANDARD machine runs a name once, and that execution is over, or it would have
+            # been answered with. The checkout is not: it needs an execution of another name.
+            self._start(new_id(order_id), order_id, correlation_id)
+
+    def _start(self, name: str, order_id: str, correlation_id: str) -> None:
+        self._client.start_execution(
+            stateMachineArn=self._state_machine_arn,
+            name=name,
+            input=json.dumps({"order_id": order_id, "correlation_id": correlation_id}),
+        )

@@ -132,6 +132,11 @@ class Order:
             updated_at=at,
         )
 
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether its checkout is over: until then the order can still be set aside."""
+        return OrderStatus.NEEDS_ATTENTION not in _NEXT[self.status]
+
     def has_come_to(self, status: OrderStatus) -> bool:
         """Tell whether the order is in `status` or has passed it on its way forward."""
         forward = [

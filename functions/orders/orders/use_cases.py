@@ -142,11 +142,13 @@ def park_order(
 ) -> Order:
     """Set an order aside for a person: it could neither go on nor be undone. Safe to repeat.
 
-    `reason` is the code the customer may read, `cause` the error that the operator is told.
+    `reason` is the code the customer may read, `cause` the error that the operator is told. An
+    order that has ended is returned as it ended: its last step's answer was lost, or another
+    execution got through.
     """
 
     def decide(order: Order) -> Order:
-        if order.status is OrderStatus.NEEDS_ATTENTION or order.has_come_to(OrderStatus.CONFIRMED):
+        if order.has_ended:
             return order
         return order.moved_to(OrderStatus.NEEDS_ATTENTION, at=now(), reason=reason)
 

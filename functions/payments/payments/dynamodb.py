@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version AND #status = :from"
+_IS_VERSION_BEFORE = "#version = :previous_version"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
 _IS_PENDING = "#status = :pending"
 
@@ -134,16 +135,18 @@ class DynamoDBPayments:
             "Update": {
                 "TableName": self._table,
                 "Key": to_item(_key(refund.order_id)),
-                "UpdateExpression": (
-                    "SET #refunded = #refunded + :amount, #version = #version + :one"
-                ),
-                "ConditionExpression": "attribute_exists(pk)",
+                "UpdateExpression": "SET #refunded = #refunded + :amount, #version = :version",
+                "ConditionExpression": _IS_VERSION_BEFORE,
                 "ExpressionAttributeNames": {
                     "#refunded": "refunded_minor",
                     "#version": "version",
                 },
                 "ExpressionAttributeValues": to_item(
-                    {":amount": refund.amount.amount_minor, ":one": 1}
+                    {
+                        ":amount": refund.amount.amount_minor,
+                        ":version": event.version,
+                        ":previous_version": event.version - 1,
+                    }
                 ),
             }
         }
@@ -167,7 +170,9 @@ class DynamoDBPayments:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
             stored = failed_conditions(error)[0]
-            if stored is None or stored.get("status") != status:
+            if stored is None:
+                raise StaleError("the payment changed since it was read") from error
+            if stored.get("status") != status:
                 raise
 
     def entries(self, order_id: str) -> list[Entry]:

@@ -61,6 +61,16 @@ class PaymentVoidedError(ConflictError):
         self.order_id = order_id
 
 
+class AlreadyCapturedError(ConflictError):
+    """The provider took the money, whatever we knew: it can be refunded, not voided."""
+
+    code = "already_captured"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"{reference} is captured")
+        self.reference = reference
+
+
 class RefundRefusedError(ConflictError):
     """The provider refused the refund. The money stays captured."""
 

@@ -51,7 +51,10 @@ class PaymentProvider(Protocol):
         """Take the amount. Raises CaptureRefusedError: a definite no."""
 
     def void(self, key: str, *, authorize_key: str) -> None:
-        """Free what was authorized under `authorize_key`, if anything was; bar it from then on."""
+        """Free what was authorized under `authorize_key`, if anything was; bar it from then on.
+
+        Raises AlreadyCapturedError: nothing was freed.
+        """
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
         """Send money back. Raises RefundRefusedError: a definite no."""
@@ -77,7 +80,10 @@ class PaymentRepository(Protocol):
         """
 
     def settle_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
-        """Record that the provider sent the money. Safe to repeat."""
+        """Record that the provider sent the money. Safe to repeat.
+
+        Raises StaleError if the payment is not at the version before the event's.
+        """
 
     def withdraw_refund(self, refund: Refund) -> None:
         """Take the promise back: the provider refused. Safe to repeat."""

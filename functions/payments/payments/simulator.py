@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from payments.model import (
+    AlreadyCapturedError,
     CaptureRefusedError,
     InsufficientFundsError,
     PaymentDeclinedError,
@@ -145,8 +146,8 @@ class SimulatedProvider:
                 {":voided": "VOIDED", ":authorized": "AUTHORIZED", ":key": key},
             )
         except ClientError as error:
-            # Captured meanwhile: a void cannot help, and our books, which know, refund instead.
             failed_conditions(error)
+            raise AlreadyCapturedError(_reference(authorize_key)) from error
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
         card = self._card_of(reference)

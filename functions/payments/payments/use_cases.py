@@ -7,7 +7,11 @@ such order state, so its promise is written before the provider is asked (rule R
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+
 from payments.model import (
+    AlreadyCapturedError,
     CaptureRefusedError,
     CurrencyMismatchError,
     Payment,
@@ -94,30 +98,33 @@ def capture_payment(
         reference=payment.provider_reference,
         amount=payment.authorized,
     )
-    captured = Payment(
-        order_id=order_id,
+    return _recorded_capture(payment, payments, now)
+
+
+def _recorded_capture(payment: Payment, payments: PaymentRepository, now: Clock) -> Payment:
+    """Enter in our books what the provider has captured."""
+    captured = replace(
+        payment,
         status=PaymentStatus.CAPTURED,
-        authorized=payment.authorized,
         captured=payment.authorized,
         refundable=payment.authorized,
-        provider_reference=payment.provider_reference,
-        correlation_id=payment.correlation_id,
         version=payment.version + 1,
     )
     event = PaymentCapturedV1(
-        event_id=event_id(PaymentCapturedV1.TYPE, order_id, captured.version),
+        event_id=event_id(PaymentCapturedV1.TYPE, payment.order_id, captured.version),
         occurred_at=now(),
         correlation_id=payment.correlation_id,
         version=captured.version,
-        order_id=order_id,
+        order_id=payment.order_id,
         amount_minor=captured.captured.amount_minor,
         currency=captured.captured.currency,
     )
+    entry = capture_entry(payment.order_id, captured.captured)
     try:
-        payments.record_capture(captured, capture_entry(order_id, captured.captured), event)
+        payments.record_capture(captured, entry, event)
     except StaleError:
         # Another execution recorded the same capture: the key is the same, so it is one capture.
-        stored = payments.get(order_id)
+        stored = payments.get(payment.order_id)
         if stored is None or stored.status is PaymentStatus.VOIDED:
             raise
         return stored
@@ -136,7 +143,9 @@ def void_payment(
     """Give the customer's money back, whatever became of it, and bar an authorization to come.
 
     Voids what is only authorized, refunds what was captured, and leaves a tombstone where nothing
-    was. Safe to repeat; a crash between our books and the provider is mended by repeating.
+    was. The provider is asked before our books call a payment VOIDED: a capture whose answer was
+    lost is known to the provider alone. Safe to repeat; a crash between the provider and our
+    books is mended by repeating.
 
     Raises
     ------
@@ -153,8 +162,7 @@ def void_payment(
         try:
             match payment.status:
                 case PaymentStatus.AUTHORIZED:
-                    payments.void(payment)
-                    provider.void(keys.void, authorize_key=keys.authorize)
+                    _void_or_refund(payment, payments, provider, now)
                 case PaymentStatus.VOIDED:
                     provider.void(keys.void, authorize_key=keys.authorize)
                 case PaymentStatus.CAPTURED | PaymentStatus.REFUNDED:
@@ -163,6 +171,19 @@ def void_payment(
             continue
         return
     raise StaleError(f"the payment of {order_id} kept changing")
+
+
+def _void_or_refund(
+    payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+) -> None:
+    keys = ProviderKeys(payment.order_id)
+    try:
+        provider.void(keys.void, authorize_key=keys.authorize)
+    except AlreadyCapturedError:
+        captured = _recorded_capture(payment, payments, now)
+        _refund_the_rest(captured, payments, provider, now)
+    else:
+        payments.void(payment)
 
 
 def refund_payment(
@@ -227,42 +248,53 @@ def _send(
     except RefundRefusedError:
         payments.withdraw_refund(refund)
         raise
-    current = payments.get(refund.order_id) or payment
-    event = PaymentRefundedV1(
-        event_id=derived_id("evt", PaymentRefundedV1.TYPE, refund.refund_id),
-        occurred_at=now(),
-        correlation_id=payment.correlation_id,
-        version=current.version,
-        order_id=refund.order_id,
-        refund_id=refund.refund_id,
-        amount_minor=refund.amount.amount_minor,
-        refunded_minor=current.refunded.amount_minor,
-        currency=refund.amount.currency,
-    )
-    payments.settle_refund(refund, refund_entry(refund), event)
-    return Refund(
-        refund.refund_id, refund.order_id, refund.amount, refund.reason, RefundStatus.SUCCEEDED
-    )
+    for _ in range(_ATTEMPTS_MAX):
+        current = payments.get(refund.order_id) or payment
+        event = PaymentRefundedV1(
+            event_id=derived_id("evt", PaymentRefundedV1.TYPE, refund.refund_id),
+            occurred_at=now(),
+            correlation_id=payment.correlation_id,
+            version=current.version + 1,
+            order_id=refund.order_id,
+            refund_id=refund.refund_id,
+            amount_minor=refund.amount.amount_minor,
+            refunded_minor=current.refunded.amount_minor,
+            currency=refund.amount.currency,
+        )
+        try:
+            payments.settle_refund(refund, refund_entry(refund), event)
+        except StaleError:
+            continue
+        return replace(refund, status=RefundStatus.SUCCEEDED)
+    raise StaleError(f"the payment of {refund.order_id} kept changing")
 
 
 def _refund_the_rest(
     payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
 ) -> None:
-    """Finish a refund of the undo that was begun, or begin one of all that is left."""
-    begun = [
+    """Finish every refund that was begun, and refund what is left of the capture.
+
+    A refund that a crash left PENDING is promised, not sent: without it the customer would not
+    get everything back. The reference counts the refunds that went through, so a repetition meets
+    its own refund, and what a refusal put back afterwards gets one of its own.
+    """
+    for refund in payments.refunds(payment.order_id):
+        if refund.status is RefundStatus.PENDING:
+            # What is refused here is left again, and asked for as part of the rest.
+            with contextlib.suppress(RefundRefusedError):
+                _send(refund, payment, payments, provider, now)
+    sent = [
         refund
         for refund in payments.refunds(payment.order_id)
-        if refund.refund_id == derived_id("rfd", payment.order_id, "undo")
+        if refund.status is RefundStatus.SUCCEEDED
     ]
-    if begun and begun[0].status is RefundStatus.SUCCEEDED:
-        return
-    amount = begun[0].amount if begun else payment.refundable
-    if amount.amount_minor > 0:
+    current = payments.get(payment.order_id) or payment
+    if current.refundable.amount_minor > 0:
         refund_payment(
             payment.order_id,
-            amount,
+            current.refundable,
             reason="the order was cancelled",
-            reference="undo",
+            reference=f"undo#{len(sent)}",
             payments=payments,
             provider=provider,
             now=now,

@@ -172,12 +172,23 @@ def test_an_order_that_keeps_changing_is_left_to_a_repetition() -> None:
     assert orders.events == []
 
 
-def test_a_confirmed_order_is_not_set_aside() -> None:
-    orders = OneOrder(an_order(OrderStatus.CONFIRMED))
+@pytest.mark.parametrize("status", ["CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"])
+def test_an_order_that_has_ended_is_not_set_aside(status: str) -> None:
+    orders = OneOrder(an_order(OrderStatus(status)))
 
     use_cases.park_order("ord_1", reason="x", cause="y", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
 
-    assert orders.order.status is OrderStatus.CONFIRMED
+    assert (orders.order.status, orders.events) == (status, [])
+
+
+@pytest.mark.parametrize("status", ["PENDING", "CAPTURING", "CANCELLING"])
+def test_an_order_under_way_is_set_aside_once(status: str) -> None:
+    orders = OneOrder(an_order(OrderStatus(status)))
+
+    for _ in range(2):
+        use_cases.park_order("ord_1", reason="x", cause="y", orders=orders, now=lambda: NOON)  # type: ignore[arg-type]
+
+    assert (orders.order.status, len(orders.events)) == ("NEEDS_ATTENTION", 1)
 
 
 def test_somebody_elses_order_is_not_found() -> None:

@@ -7,9 +7,11 @@ The codec differs from boto3's `TypeDeserializer` in one point that matters here
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from tradepost.kernel.errors import UnavailableError
 
@@ -127,9 +129,23 @@ def unavailable(error: Exception) -> Exception:
         if error.response["Error"]["Code"] in _TRANSIENT:
             return UnavailableError(error.response["Error"]["Code"])
         return error
-    if isinstance(error, HTTPClientError):
+    # A connection that was not made and one that broke off have no class in common.
+    if isinstance(error, NoConnectionError | HTTPClientError):
         return UnavailableError(type(error).__name__)
     return error
+
+
+@contextmanager
+def passing_faults_named() -> Iterator[None]:
+    """Raise `UnavailableError` for each of the SDK's errors that may pass, from a read or a write.
+
+    A repository translates what a write's condition refused. That the network or the service
+    failed can happen to every call, and is told here, once, at the border.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise unavailable(error) from error
 
 
 def chunks(sequence: Sequence[T], size: int) -> Iterator[Sequence[T]]:

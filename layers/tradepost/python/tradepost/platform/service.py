@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 
 from tradepost.kernel.errors import DomainError, ForbiddenError, InvalidError, UnavailableError
 from tradepost.platform.auth import PUBLIC, Caller, Role, access_token, authorizers
+from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.http import (
     PROBLEM_CONTENT_TYPE,
     SECURITY_HEADERS,
@@ -221,7 +222,8 @@ class Service(Chalice):
         """Declare a saga step: a Lambda function that parses only what it reads.
 
         The step's one parameter is a `StepInput`. What it raises reaches Step Functions under the
-        exception's class name, so an exception that the state machine names is a public name.
+        exception's class name, so an exception that the state machine names is a public name: a
+        fault of AWS that may pass is always `UnavailableError`, which every step repeats.
         """
         (parameter,) = inspect.signature(step).parameters
         model: type[StepInput] = get_type_hints(step)[parameter]
@@ -236,7 +238,8 @@ class Service(Chalice):
                 correlation_id=given.correlation_id,
             ):
                 try:
-                    return dict(step(given) or {})
+                    with passing_faults_named():
+                        return dict(step(given) or {})
                 except DomainError as refusal:
                     logger.info("step refused", code=refusal.code)
                     raise
@@ -302,7 +305,9 @@ class Service(Chalice):
                     raise RoleError
                 for name, provide in providers.items():
                     arguments[name] = provide(request)
-                return _answer(view(**arguments), spec, request_id)
+                with passing_faults_named():
+                    result = view(**arguments)
+                return _answer(result, spec, request_id)
             except DomainError as refusal:
                 logger.info("request refused", code=refusal.code, route=spec.path)
                 return problem(

@@ -1,0 +1,132 @@
+"""What everybody wrote down about an order: we, the provider and the carrier, each apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tests.system.shopper import Person, Town
+from tradepost.kernel.ids import derived_id
+from tradepost.platform import aws
+from tradepost.platform.dynamodb import from_item
+
+ENDS = {"CONFIRMED": "CONFIRMED", "CANCELLED": "FAILED"}
+
+
+def items(context: str, pk: str) -> dict[str, dict[str, Any]]:
+    """Read a partition of a context's table, by sort key."""
+    answer = aws.dynamodb().query(
+        TableName=f"tradepost-local-{context}",
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    found = [from_item(item) for item in answer["Items"]]
+    return {item["sk"]: item for item in found}
+
+
+def provider_charge(order_id: str) -> dict[str, Any] | None:
+    """Read the provider's own book: what it did, whatever we believe."""
+    reference = derived_id("sim", f"authorize#{order_id}#1")
+    return items("simulators", f"CHARGE#{reference}").get("CHARGE")
+
+
+def carrier_booking(order_id: str) -> dict[str, Any] | None:
+    return items("simulators", f"PARCEL#book#{order_id}").get("PARCEL")
+
+
+def agree(town: Town, buyer: Person, order_id: str, *, sku: str) -> str:
+    """Check that an order has ended and that all books tell the same end; return it.
+
+    The order is of one SKU, which no other order has touched, and the mails of this order are
+    the only ones the buyer was sent about it.
+    """
+    order = items("orders", f"ORDER#{order_id}")["ORDER"]
+    sold = order["status"] == "CONFIRMED"
+
+    assert order["status"] in ENDS, order
+    _carts_agree(buyer, order, sold)
+    _stock_agrees(order_id, sku, sold)
+    _money_agrees(order, sold)
+    _parcel_agrees(order_id, sold)
+    _all_was_told_once(town, order_id, sold)
+    return str(order["status"])
+
+
+def _carts_agree(buyer: Person, order: dict[str, Any], sold: bool) -> None:
+    checkout = buyer.get(f"/v1/checkouts/{order['order_id']}").json()
+    cart = buyer.get("/v1/cart").json()
+
+    assert checkout["status"] == ENDS[order["status"]]
+    assert checkout["reason"] == (None if sold else order["reason"])
+    assert cart["status"] == "OPEN"
+    assert bool(cart["lines"]) is not sold
+
+
+def _stock_agrees(order_id: str, sku: str, sold: bool) -> None:
+    hold, shelf = items("inventory", f"HOLD#{order_id}"), items("inventory", f"SKU#{sku}")
+    level = shelf["STOCK#main"]
+    moved: Counter[str] = Counter()
+    for item in [*hold.values(), *shelf.values()]:
+        for movement in item.get("movements", ()):
+            moved.update(available=movement["available"], held=movement["held"])
+    chunks = [item for sk, item in hold.items() if sk.startswith("CHUNK#")]
+    lines = [line for chunk in chunks for line in chunk["lines"]]
+    received = sum(
+        movement["available"] + movement["held"]
+        for item in shelf.values()
+        for movement in item.get("movements", ())
+    )
+    taken = sum(line["quantity"] for line in lines) if sold else 0
+
+    assert {chunk["state"] for chunk in chunks} == {"COMMITTED" if sold else "RELEASED"}
+    assert (level["available"], level["held"]) == (received - taken, 0)
+    assert (level["available"], level["held"]) == (moved["available"], moved["held"])
+
+
+def _money_agrees(order: dict[str, Any], sold: bool) -> None:
+    book = items("payments", f"PAYMENT#{order['order_id']}")
+    payment = book["PAYMENT"]
+    entries = [item for sk, item in book.items() if sk.startswith("ENTRY#")]
+    refunds = [item for sk, item in book.items() if sk.startswith("REFUND#")]
+    receivable = sum(
+        leg["amount_minor"]
+        for entry in entries
+        for leg in entry["legs"]
+        if leg["account"] == "provider_receivable"
+    )
+    kept = order["total_minor"] if sold else 0
+    charge = provider_charge(order["order_id"]) or {}
+
+    assert payment["captured_minor"] - payment["refunded_minor"] == kept
+    assert payment["refundable_minor"] == kept
+    assert receivable == kept
+    assert all(sum(leg["amount_minor"] for leg in entry["legs"]) == 0 for entry in entries)
+    assert {refund["status"] for refund in refunds} <= {"SUCCEEDED"}
+    assert charge.get("captured_minor", 0) == payment["captured_minor"]
+    assert charge.get("refunded_minor", 0) == payment["refunded_minor"]
+    assert charge.get("status", "VOIDED") == payment["status"]
+
+
+def _parcel_agrees(order_id: str, sold: bool) -> None:
+    shipment = items("shipping", f"SHIPMENT#{order_id}")["SHIPMENT"]
+    booking = carrier_booking(order_id)
+
+    assert booking is not None
+    assert shipment["status"] == booking["status"] == ("BOOKED" if sold else "CANCELLED")
+
+
+def _all_was_told_once(town: Town, order_id: str, sold: bool) -> None:
+    outboxes = [
+        *items("orders", f"ORDER#{order_id}"),
+        *items("payments", f"PAYMENT#{order_id}"),
+        *items("shipping", f"SHIPMENT#{order_id}"),
+    ]
+    told = [
+        mail["subject"]
+        for mail in town.stack.mailbox.list("grace@example.com")
+        if order_id in mail["subject"] and "refund" not in mail["subject"]
+    ]
+
+    assert [sk for sk in outboxes if sk.startswith("OUTBOX#")] == []
+    assert told == [f"Your order {order_id} {'is confirmed' if sold else 'did not go through'}"]
