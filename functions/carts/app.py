@@ -39,10 +39,12 @@ from carts.runner import StepFunctionsRunner
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws
+from tradepost.platform.arguments import IdempotencyKey, IfMatch
 from tradepost.platform.auth import BUYERS, Caller, Role, verify_access_token
+from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.idempotency import IdempotentRequest, fingerprint
-from tradepost.platform.service import IdempotencyKey, IfMatch, Reply, Service, StepInput
+from tradepost.platform.service import Reply, Service
 
 app = Service("carts")
 

@@ -48,9 +48,10 @@ from catalog.views import (
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws, outbox
 from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.bodies import View
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import from_item
-from tradepost.platform.service import Reply, Service, View
+from tradepost.platform.service import Reply, Service
 
 _STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/catalog/stream/placeholder"
 

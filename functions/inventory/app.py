@@ -26,8 +26,10 @@ from inventory.model import NegativeStockError, StockLevel
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import NotFoundError, StaleError
 from tradepost.platform import aws
+from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
-from tradepost.platform.service import IdempotencyKey, Service, StepInput
+from tradepost.platform.bodies import StepInput
+from tradepost.platform.service import Service
 
 app = Service("inventory")
 

@@ -17,9 +17,10 @@ from orders.model import Order, OrderNotFoundError, OrderStatus
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws, outbox
 from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller
+from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
-from tradepost.platform.service import Service, StepInput
+from tradepost.platform.service import Service
 
 app = Service("orders")
 

@@ -25,8 +25,10 @@ from payments.simulator import SimulatedProvider
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform import aws, outbox
+from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import Caller, Role
-from tradepost.platform.service import IdempotencyKey, Service, StepInput
+from tradepost.platform.bodies import StepInput
+from tradepost.platform.service import Service
 
 app = Service("payments")
 

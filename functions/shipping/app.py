@@ -20,7 +20,8 @@ from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import StaleError
 from tradepost.platform import aws, outbox
 from tradepost.platform.auth import EVERYONE_KNOWN, Caller, Role
-from tradepost.platform.service import Service, StepInput
+from tradepost.platform.bodies import StepInput
+from tradepost.platform.service import Service
 
 app = Service("shipping")
 

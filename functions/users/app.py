@@ -13,9 +13,10 @@ from tradepost.kernel.clock import utc_now
 from tradepost.kernel.ids import new_id
 from tradepost.kernel.randomness import random_bytes
 from tradepost.platform import auth, aws, outbox
+from tradepost.platform.arguments import IfMatch
 from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
 from tradepost.platform.logger import logger
-from tradepost.platform.service import IfMatch, Reply, Service
+from tradepost.platform.service import Reply, Service
 from users import use_cases
 from users.api import (
     Credentials,

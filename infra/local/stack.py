@@ -16,6 +16,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from infra.cloudformation import environment_name
 from infra.gateway_responses import RESPONSES, GatewayResponse
 from infra.local import call_counts, corrections, templates
 from infra.local.clock import Clock, SystemClock
@@ -131,7 +132,7 @@ class LocalStack:
             self.root / "infra" / "templates", prefix, {"Stage": self.stage}
         )
         for name, value in self.outputs.items():
-            os.environ[templates.environment_name(name)] = value
+            os.environ[environment_name(name)] = value
         self.functions = Functions(
             self.root,
             project=self._project,

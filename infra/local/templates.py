@@ -1,8 +1,6 @@
-"""CloudFormation templates read, put in order and deployed into moto.
+"""CloudFormation templates put in order and deployed into moto.
 
-A template may name a file of the repository where AWS wants text: `DefinitionString:
-file://../x.asl.json` stands for the text of that file, relative to the template. Templates depend
-on one another through exports only.
+Templates depend on one another through exports only.
 """
 
 from __future__ import annotations
@@ -10,55 +8,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import boto3
-import yaml
 
+from infra.cloudformation import load_template
 from infra.local.corrections import cloudformation
-
-FILE_REFERENCE = "file://"
 
 
 class DeploymentError(Exception):
     """A template cannot be deployed locally; the message says which and why."""
-
-
-class TemplateLoader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms: `!Ref X` is `{"Ref": "X"}`."""
-
-
-def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-        if name == "Fn::GetAtt":
-            value = value.split(".", 1)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(cast(yaml.MappingNode, node), deep=True)
-    return {name: value}
-
-
-TemplateLoader.add_multi_constructor("!", _intrinsic)
-
-
-def load_template(path: Path) -> dict[str, Any]:
-    """Read a template with its short forms written out and its files put in."""
-    # A subclass of yaml.SafeLoader: it builds plain values only.
-    template = yaml.load(path.read_text(), Loader=TemplateLoader)  # noqa: S506
-    return cast(dict[str, Any], _with_files(template, path.parent))
-
-
-def _with_files(value: Any, folder: Path) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_files(member, folder) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_with_files(member, folder) for member in value]
-    if isinstance(value, str) and value.startswith(FILE_REFERENCE):
-        return (folder / value.removeprefix(FILE_REFERENCE)).read_text()
-    return value
 
 
 def in_order(templates: dict[str, dict[str, Any]], parameters: dict[str, str]) -> list[str]:
@@ -152,8 +111,3 @@ def _deploy_one(stack: str, template: dict[str, Any], parameters: dict[str, str]
         raise DeploymentError(f"{stack}: not created: {', '.join(sorted(missing))}")
     described = client.describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
-
-
-def environment_name(output: str) -> str:
-    """Return the environment variable of a template's output: `OrdersTable` is `ORDERS_TABLE`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", output).upper()

@@ -14,17 +14,16 @@ from tradepost.kernel.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from tradepost.platform.auth import PUBLIC
-from tradepost.platform.http import PROBLEM_CONTENT_TYPE, status_of
-from tradepost.platform.service import (
+from tradepost.platform.arguments import (
     BodyTooLargeError,
     IdempotencyKeyMissingError,
     InvalidBodyError,
     InvalidHeaderError,
     MalformedJSONError,
-    RoleError,
-    RouteSpec,
 )
+from tradepost.platform.auth import PUBLIC
+from tradepost.platform.http import PROBLEM_CONTENT_TYPE, status_of
+from tradepost.platform.service import RoleError, RouteSpec
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "ProblemDocument",

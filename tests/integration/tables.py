@@ -12,8 +12,8 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws
 
+from infra.cloudformation import load_template
 from infra.local import corrections
-from infra.local.templates import load_template
 from tradepost.platform import aws
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "templates" / "data.yaml"

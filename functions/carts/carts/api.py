@@ -15,8 +15,7 @@ from carts.model import (
     Checkout,
     CheckoutStatus,
 )
-from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
-from tradepost.platform.service import RequestModel, View
+from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View
 
 # All lines of the largest cart, each with a long SKU.
 CART_BODY_BYTES_MAX = 256 * 1024
@@ -63,29 +62,12 @@ class Address(RequestModel):
         return {name: text for name, text in self.model_dump().items() if text is not None}
 
 
-class AmountGiven(RequestModel):
-    amount_minor: int = Field(ge=0, le=AMOUNT_MINOR_MAX)
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
-
-    def to_money(self) -> Money:
-        return Money(self.amount_minor, self.currency)
-
-
 class NewCheckout(RequestModel):
     email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]+$", max_length=254)
     shipping_address: Address
     # A provider's token. A card number has no letters and is refused before anything reads it.
     payment_method: str = Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$")
     expected_total: AmountGiven
-
-
-class Amount(View):
-    amount_minor: int
-    currency: str
-
-    @classmethod
-    def of(cls, money: Money) -> Amount:
-        return cls(amount_minor=money.amount_minor, currency=money.currency)
 
 
 class LineView(View):

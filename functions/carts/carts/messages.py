@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from carts.model import Checkout, Offer
 from tradepost.kernel.clock import to_text
 from tradepost.kernel.money import Money
+from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import Fact
-from tradepost.platform.service import StepInput
 
 
 class _Variant(BaseModel):

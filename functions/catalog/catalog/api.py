@@ -27,8 +27,9 @@ from catalog.model import (
 from catalog.ports import ProductQuery, Sort
 from tradepost.kernel.errors import InvalidError
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
+from tradepost.platform.arguments import InvalidBodyError, mistakes
+from tradepost.platform.bodies import RequestModel
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
-from tradepost.platform.service import InvalidBodyError, RequestModel, mistakes
 
 BATCH_MAX = 50
 QUERY_LENGTH_MAX = 200

@@ -10,16 +10,7 @@ from catalog.model import TEXT_LENGTH_MAX, Content, Image, Outcome, Product, Var
 from catalog.ports import Category, Page, Position, Summary
 from tradepost.kernel.errors import DomainError
 from tradepost.kernel.money import Money
-from tradepost.platform.service import View
-
-
-class MoneyView(View):
-    amount_minor: int
-    currency: str
-
-    @classmethod
-    def of(cls, money: Money) -> Self:
-        return cls(amount_minor=money.amount_minor, currency=money.currency)
+from tradepost.platform.bodies import Amount, View
 
 
 class ImageView(View):
@@ -35,8 +26,8 @@ class VariantView(View):
     sku: str
     title: str  # the product's title with the choice
     option_values: list[str]
-    price: MoneyView
-    compare_at: MoneyView | None
+    price: Amount
+    compare_at: Amount | None
     weight_grams: int
     barcode: str | None
 
@@ -68,8 +59,8 @@ class SummaryView(View):
     vendor: str
     categories: list[str]
     image: ImageView | None
-    price_from: MoneyView
-    price_to: MoneyView
+    price_from: Amount
+    price_to: Amount
     variant_count: int
 
 
@@ -201,8 +192,8 @@ def _summary(summary: Summary) -> SummaryView:
         vendor=summary.vendor,
         categories=list(summary.categories),
         image=ImageView.of(summary.image) if summary.image is not None else None,
-        price_from=MoneyView.of(summary.price_from),
-        price_to=MoneyView.of(summary.price_to),
+        price_from=Amount.of(summary.price_from),
+        price_to=Amount.of(summary.price_to),
         variant_count=summary.variant_count,
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from inventory.model import QUANTITY_MAX, StockLevel
-from tradepost.platform.service import RequestModel, View
+from tradepost.platform.bodies import RequestModel, View
 
 SKU = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
 Reason = Annotated[str, Field(min_length=1, max_length=200)]

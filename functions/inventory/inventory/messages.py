@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from inventory.model import HoldLine
-from tradepost.platform.service import StepInput
+from tradepost.platform.bodies import StepInput
 
 
 class _Line(BaseModel):

@@ -8,8 +8,8 @@ from typing import Any, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from orders.model import Order, OrderLine, OrderStatus
+from tradepost.platform.bodies import Amount, RequestModel, View
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
-from tradepost.platform.service import RequestModel, View
 
 _PAGE_SIZE = 20
 
@@ -41,11 +41,6 @@ class OrderSearch(Page):
         term = self.status or self.placed_on or self.email
         assert term is not None
         return term
-
-
-class Amount(View):
-    amount_minor: int
-    currency: str
 
 
 class OrderSummary(View):

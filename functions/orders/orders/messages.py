@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from orders.model import Order, OrderLine, OrderStatus, reason_of
 from tradepost.kernel.money import Money
+from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import Fact
-from tradepost.platform.service import StepInput
 
 
 class _Snapshot(BaseModel):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
-from tradepost.platform.service import RequestModel, View
+from tradepost.platform.bodies import Amount, RequestModel, View
 
 
 class AmountGiven(RequestModel):
@@ -20,15 +20,6 @@ class AmountGiven(RequestModel):
 class RefundRequest(RequestModel):
     amount: AmountGiven
     reason: str = Field(min_length=1, max_length=200)
-
-
-class Amount(View):
-    amount_minor: int
-    currency: str
-
-    @classmethod
-    def of(cls, money: Money) -> Amount:
-        return cls(amount_minor=money.amount_minor, currency=money.currency)
 
 
 class RefundView(View):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from tradepost.kernel.money import Money
-from tradepost.platform.service import StepInput
+from tradepost.platform.bodies import StepInput
 
 
 class _Due(BaseModel):

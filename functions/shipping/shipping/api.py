@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shipping.model import Shipment, ShipmentStatus
-from tradepost.platform.service import View
+from tradepost.platform.bodies import View
 
 
 class ShipmentView(View):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from shipping.model import Parcel
-from tradepost.platform.service import StepInput
+from tradepost.platform.bodies import StepInput
 
 
 class _Parcel(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tradepost.platform.service import RequestModel, View
+from tradepost.platform.bodies import RequestModel, View
 from users.model import EMAIL_BYTES_MAX, NAME_LENGTH_MAX, Account
 from users.password_policy import PASSWORD_BYTES_MAX
 from users.ports import AccessToken

@@ -9,6 +9,7 @@ import socket
 import boto3
 import pytest
 
+from infra.cloudformation import environment_name
 from infra.local import templates
 from infra.local.corrections.cloudformation import UnsupportedResourceError, require_supported
 from infra.local.server import PortTakenError, listen
@@ -60,7 +61,7 @@ def test_templates_are_deployed_after_those_they_import_from():
     ],
 )
 def test_an_output_is_known_to_functions_by_its_own_name(output, variable):
-    assert templates.environment_name(output) == variable
+    assert environment_name(output) == variable
 
 
 def test_a_function_is_invoked_through_lambdas_api(stack):

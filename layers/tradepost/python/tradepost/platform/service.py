@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Generic, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from chalice import Chalice, CORSConfig, Response
 from chalice.app import Request
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel
 
-from tradepost.kernel.errors import DomainError, ForbiddenError, InvalidError, UnavailableError
-from tradepost.platform.auth import PUBLIC, Caller, Role, access_token, authorizers
+from tradepost.kernel.errors import DomainError, ForbiddenError, UnavailableError
+from tradepost.platform import arguments
+from tradepost.platform.auth import PUBLIC, Role, access_token, authorizers
+from tradepost.platform.bodies import StepInput
 from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.http import (
     PROBLEM_CONTENT_TYPE,
@@ -38,20 +38,6 @@ from tradepost.platform.http import (
 )
 from tradepost.platform.logger import log_keys, logger
 
-IdempotencyKey = NewType("IdempotencyKey", str)
-IfMatch = NewType("IfMatch", int)
-
-# Stripe takes keys of up to 255 characters; so do we, and no control characters.
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_PATH_PARAMETER_LENGTH_MAX = 256
-# Tabs and the ends of lines are left: a description has them.
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_ENTITY_TAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
-_ERRORS_TOLD_MAX = 20
-_POINTER_LENGTH_MAX = 200
-
-BODY_BYTES_MAX = 64 * 1024
-
 _CORS = CORSConfig(
     # No cookie is ever read, so a foreign page can do nothing here that curl could not.
     allow_origin="*",
@@ -59,81 +45,6 @@ _CORS = CORSConfig(
     expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
     max_age=600,
 )
-
-
-class RequestModel(BaseModel):
-    """A body or a query from outside: exact types, and nothing we did not ask for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _hold_no_control_characters(cls, given: Any) -> Any:
-        """Refuse what no keyboard types: it ends up in logs, e-mails, labels and terminals."""
-        if any(_CONTROL_CHARACTER.search(text) for text in _texts(given)):
-            raise PydanticCustomError("control_character", "Text must hold no control characters")
-        return given
-
-
-def _texts(given: Any) -> Iterator[str]:
-    """Walk a field's texts; a model within it looks after its own."""
-    match given:
-        case str():
-            yield given
-        case list():
-            yield from (inner for inner in given if isinstance(inner, str))
-        case dict():
-            yield from (inner for pair in given.items() for inner in pair if isinstance(inner, str))
-
-
-class View(BaseModel):
-    """An answer's body: closed, so that nothing leaves which its schema does not name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StepInput(BaseModel):
-    """What a saga step reads of the execution's state; each step adds its own fields."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    order_id: str
-    correlation_id: str
-
-
-class MalformedJSONError(InvalidError):
-    code = "malformed_json"
-
-
-class InvalidBodyError(InvalidError):
-    """`errors` lists up to twenty places, each a JSON pointer and what is wrong there."""
-
-    def __init__(self, what: str, errors: list[dict[str, str]]) -> None:
-        super().__init__(f"the {what} does not fit its schema")
-        self.errors = errors
-
-
-class InvalidHeaderError(InvalidError):
-    code = "invalid_header"
-
-    def __init__(self, header: str, rule: str) -> None:
-        super().__init__(f"{header}: {rule}")
-        self.header = header
-
-
-class IdempotencyKeyMissingError(InvalidError):
-    code = "idempotency_key_missing"
-
-    def __init__(self) -> None:
-        super().__init__("send an Idempotency-Key header; repeat a request with the same key")
-
-
-class BodyTooLargeError(InvalidError):
-    code = "body_too_large"
-
-    def __init__(self, bytes_max: int) -> None:
-        super().__init__(f"the body is larger than {bytes_max} bytes")
-        self.bytes_max = bytes_max
 
 
 class RoleError(ForbiddenError):
@@ -153,15 +64,6 @@ class Reply(Generic[Body]):
     body: Body
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RawRequest:
-    """The request as it came in, for those who verify a signature over its bytes."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    source_ip: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +158,7 @@ class Service(Chalice):
         status: int = 200,
         refusals: tuple[type[DomainError | UnavailableError], ...] = (),
         repeatable: str | None = None,
-        body_bytes_max: int = BODY_BYTES_MAX,
+        body_bytes_max: int = arguments.BODY_BYTES_MAX,
         content_types: tuple[str, ...] = ("application/json",),
     ) -> Callable[[View_], View_]:
         """Declare a route. There is no default for `roles`: a route without a policy cannot exist.
@@ -298,15 +200,15 @@ class Service(Chalice):
             request = cast(Request, self.current_request)
             request_id: str = request.context.get("requestId", "")
             try:
-                arguments: dict[str, Any] = {
-                    name: _path_parameter(value) for name, value in path_parameters.items()
+                given: dict[str, Any] = {
+                    name: arguments.path_parameter(value) for name, value in path_parameters.items()
                 }
-                if spec.roles != PUBLIC and _caller(request).role not in spec.roles:
+                if spec.roles != PUBLIC and arguments.caller(request).role not in spec.roles:
                     raise RoleError
                 for name, provide in providers.items():
-                    arguments[name] = provide(request)
+                    given[name] = provide(request)
                 with passing_faults_named():
-                    result = view(**arguments)
+                    result = view(**given)
                 return _answer(result, spec, request_id)
             except DomainError as refusal:
                 logger.info("request refused", code=refusal.code, route=spec.path)
@@ -364,7 +266,7 @@ def _spec_of(
         query=hints.get("query"),
         answer=_answered(hints.get("return")),
         refusals=refusals,
-        needs_idempotency_key=hints.get("idempotency_key") is IdempotencyKey,
+        needs_idempotency_key=hints.get("idempotency_key") is arguments.IdempotencyKey,
         takes_if_match="if_match" in hints,
         repeatable=repeatable,
         body_bytes_max=body_bytes_max,
@@ -382,13 +284,13 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
     """Map each parameter that is not in the path to the function that makes it."""
     in_path = set(re.findall(r"{(\w+)}", spec.path))
     known: dict[str, Callable[[Request], Any]] = {
-        "body": functools.partial(_body, spec.body or BaseModel, spec.body_bytes_max),
-        "query": functools.partial(_query, spec.query or BaseModel),
-        "caller": _caller,
-        "idempotency_key": _idempotency_key,
-        "if_match": _if_match,
-        "raw": functools.partial(_raw, spec.body_bytes_max),
-        "correlation_id": _correlation_id,
+        "body": functools.partial(arguments.body, spec.body or BaseModel, spec.body_bytes_max),
+        "query": functools.partial(arguments.query, spec.query or BaseModel),
+        "caller": arguments.caller,
+        "idempotency_key": arguments.idempotency_key,
+        "if_match": arguments.if_match,
+        "raw": functools.partial(arguments.raw, spec.body_bytes_max),
+        "correlation_id": arguments.correlation_id,
     }
     names = [name for name in inspect.signature(view).parameters if name not in in_path]
     unknown = [name for name in names if name not in known]
@@ -397,109 +299,6 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
     if "caller" in names and spec.roles == PUBLIC:
         raise TypeError(f"{spec.path}: a public route has no caller")
     return {name: known[name] for name in names}
-
-
-def _path_parameter(value: str) -> str:
-    if not value or len(value) > _PATH_PARAMETER_LENGTH_MAX or not value.isprintable():
-        raise InvalidBodyError("path", [{"at": "", "problem": "not a usable identifier"}])
-    return value
-
-
-def _caller(request: Request) -> Caller:
-    context = request.context.get("authorizer", {})
-    return Caller(principal_id=context["principalId"], role=Role(context["role"]))
-
-
-def _correlation_id(request: Request) -> str:
-    request_id: str = request.context.get("requestId", "")
-    return request_id
-
-
-def _raw_body(request: Request, bytes_max: int) -> bytes:
-    body = cast(bytes, request.raw_body)
-    if len(body) > bytes_max:
-        raise BodyTooLargeError(bytes_max)
-    return body
-
-
-def _body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel:
-    text = _raw_body(request, bytes_max) or b"{}"
-    try:
-        body = model.model_validate_json(text, strict=True)
-        json.loads(text, object_pairs_hook=_named_once)
-        return body
-    except ValidationError as error:
-        if any(mistake["type"] == "json_invalid" for mistake in error.errors(include_input=False)):
-            raise MalformedJSONError("the body is not JSON") from error
-        raise InvalidBodyError("body", mistakes(error)) from error
-
-
-def _named_once(pairs: list[tuple[str, Any]]) -> None:
-    # Parsers differ in which of two values counts (RFC 8259, section 4): none is to be misread.
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise MalformedJSONError("an object of the body gives one name twice")
-
-
-def _query(model: type[BaseModel], request: Request) -> BaseModel:
-    try:
-        return model.model_validate(_given_once(request))
-    except ValidationError as error:
-        raise InvalidBodyError("query", mistakes(error)) from error
-
-
-def _given_once(request: Request) -> dict[str, str]:
-    given = request.query_params
-    if given is None:
-        return {}
-    # Of two values, whoever stands between us and the client may have looked at the other one.
-    repeated = [name for name in given if len(given.getlist(name)) > 1]
-    if repeated:
-        told = [{"at": _pointer([name]), "problem": "given more than once"} for name in repeated]
-        raise InvalidBodyError("query", told[:_ERRORS_TOLD_MAX])
-    return {name: given[name] for name in given}
-
-
-def mistakes(error: ValidationError) -> list[dict[str, str]]:
-    """List what pydantic found wrong as a refusal tells it."""
-    # The input itself stays out: it may hold a password.
-    mistakes = error.errors(include_url=False, include_context=False, include_input=False)
-    return [
-        {"at": _pointer(mistake["loc"]), "problem": mistake["msg"]}
-        for mistake in mistakes[:_ERRORS_TOLD_MAX]
-    ]
-
-
-def _pointer(steps: Iterable[int | str]) -> str:
-    """Write a JSON pointer (RFC 6901), cut where a client made up a name without end."""
-    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-    return "".join(f"/{step}" for step in escaped)[:_POINTER_LENGTH_MAX]
-
-
-def _idempotency_key(request: Request) -> IdempotencyKey:
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        raise IdempotencyKeyMissingError
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidHeaderError("Idempotency-Key", "1 to 255 printable characters, no spaces")
-    return IdempotencyKey(key)
-
-
-def _if_match(request: Request) -> IfMatch | None:
-    tag = request.headers.get("if-match")
-    if tag is None or tag == "*":
-        return None
-    found = _ENTITY_TAG.fullmatch(tag.strip())
-    if found is None:
-        raise InvalidHeaderError("If-Match", 'the ETag you were given, such as "7"')
-    return IfMatch(int(found.group(1)))
-
-
-def _raw(bytes_max: int, request: Request) -> RawRequest:
-    return RawRequest(
-        body=_raw_body(request, bytes_max),
-        headers=request.headers,
-        source_ip=request.context.get("identity", {}).get("sourceIp", ""),
-    )
 
 
 def _answer(result: Any, spec: RouteSpec, request_id: str) -> Response:
