@@ -24,7 +24,7 @@ from inventory.dynamodb import DynamoDBStock
 from inventory.messages import OrderLines
 from inventory.model import NegativeStockError, StockLevel
 from tradepost.kernel.clock import utc_now
-from tradepost.kernel.errors import NotFoundError, StaleError
+from tradepost.kernel.errors import IdempotencyMismatchError, NotFoundError, StaleError
 from tradepost.platform import aws
 from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
@@ -84,7 +84,12 @@ def count(sku: str, body: Count) -> Level:
     return Level.of(outcome[sku][1])
 
 
-@app.post("/v1/stock/{sku}/receipts", roles=_STOCKKEEPERS, status=201)
+@app.post(
+    "/v1/stock/{sku}/receipts",
+    roles=_STOCKKEEPERS,
+    status=201,
+    refusals=(IdempotencyMismatchError,),
+)
 def receive(sku: str, body: Receipt, caller: Caller, idempotency_key: IdempotencyKey) -> Level:
     """Take delivered units into stock."""
     level = use_cases.adjust_stock(
@@ -101,7 +106,7 @@ def receive(sku: str, body: Receipt, caller: Caller, idempotency_key: Idempotenc
     "/v1/stock/{sku}/adjustments",
     roles=_STOCKKEEPERS,
     status=201,
-    refusals=(NegativeStockError,),
+    refusals=(NegativeStockError, IdempotencyMismatchError),
 )
 def adjust(sku: str, body: Adjustment, caller: Caller, idempotency_key: IdempotencyKey) -> Level:
     """Add found units or write off lost ones."""

@@ -226,3 +226,17 @@ def test_adding_with_one_key_adds_once(town: Town) -> None:
         guest.post("/v1/cart/lines", {"sku": "MUG", "quantity": 2}, Idempotency_Key="add-1")
 
     assert guest.get("/v1/cart").json()["lines"][0]["quantity"] == 2
+
+
+def test_a_repeated_addition_is_answered_even_when_the_cart_is_frozen(town: Town) -> None:
+    town.sells("MUG", on_hand=10)
+    guest = town.guest()
+    guest.post("/v1/cart/lines", {"sku": "MUG", "quantity": 2}, Idempotency_Key="add-1")
+    guest.checks_out(2500, method="pm_capture_timeout")
+    town.settles()
+
+    repeated = guest.post("/v1/cart/lines", {"sku": "MUG", "quantity": 2}, Idempotency_Key="add-1")
+    fresh = guest.post("/v1/cart/lines", {"sku": "MUG", "quantity": 2}, Idempotency_Key="add-2")
+
+    assert (repeated.status_code, repeated.json()["status"]) == (200, "FROZEN")
+    assert (fresh.status_code, fresh.json()["code"]) == (409, "cart_frozen")

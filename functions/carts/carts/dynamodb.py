@@ -100,6 +100,15 @@ class DynamoDBCarts:
             return False
         return True
 
+    def has_done(self, request: IdempotentRequest) -> bool:
+        answer = self._client.get_item(
+            TableName=self._table, Key=to_item(request.record_key), ConsistentRead=True
+        )
+        if "Item" not in answer:
+            return False
+        request.outcome_of(from_item(answer["Item"]))
+        return True
+
     def save_both(self, cart: Cart, other: Cart) -> None:
         try:
             self._client.transact_write_items(

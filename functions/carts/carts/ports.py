@@ -27,6 +27,9 @@ class CartRepository(Protocol):
         Raises StaleError; IdempotencyMismatchError if the record is of another body.
         """
 
+    def has_done(self, request: Any) -> bool:
+        """Tell whether the request's record is there. Raises IdempotencyMismatchError."""
+
     def save_both(self, cart: Cart, other: Cart) -> None:
         """Store two carts' next versions, or neither. Raises StaleError."""
 

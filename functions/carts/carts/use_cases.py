@@ -20,7 +20,7 @@ from carts.model import (
 )
 from carts.ports import CartRepository, CheckoutRunner
 from tradepost.kernel.clock import Clock
-from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
+from tradepost.kernel.errors import ConflictError, IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id
 from tradepost.kernel.money import Money
 
@@ -104,7 +104,13 @@ def add_to_cart(
     """Add units to what is there, once per request. Raises as `set_lines` does."""
     for _ in range(_ATTEMPTS_MAX):
         cart, offers = carts.get_with_offers(cart_id, [sku])
-        changed = cart.with_quantities({sku: cart.quantity_of(sku) + quantity}, offers)
+        try:
+            changed = cart.with_quantities({sku: cart.quantity_of(sku) + quantity}, offers)
+        except ConflictError:
+            # What the cart refuses now, it may have taken when the request came the first time.
+            if carts.has_done(request):
+                return cart
+            raise
         try:
             if carts.save_once(changed, request):
                 return changed

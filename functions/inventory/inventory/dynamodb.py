@@ -36,7 +36,7 @@ from inventory.model import (
     StockLevel,
 )
 from tradepost.kernel.clock import to_text, utc_now
-from tradepost.kernel.errors import StaleError
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id, new_id
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, get_all, to_item
 
@@ -185,6 +185,8 @@ class DynamoDBStock:
             already, _ = failed_conditions(error)
             if already is None:
                 raise NegativeStockError(sku) from error
+            if already["movements"] != entry["movements"]:
+                raise IdempotencyMismatchError from error
         stored = self._client.get_item(
             TableName=self._table, Key=to_item(_level_key(sku)), ConsistentRead=True
         )

@@ -29,7 +29,10 @@ class StockRepository(Protocol):
         """Release the first chunk, or lay a tombstone in its place; return what is there now."""
 
     def adjust(self, sku: str, delta: int, *, reason: str, reference: str) -> StockLevel:
-        """Change `available` by `delta`, once per `reference`. Raises NegativeStockError."""
+        """Change `available` by `delta`, once per `reference`.
+
+        Raises NegativeStockError, IdempotencyMismatchError.
+        """
 
     def set_available(self, corrections: Sequence[tuple[StockLevel, int]], *, reason: str) -> None:
         """Set `available` of levels that are still as read, all or none. Raises StaleError."""

@@ -82,6 +82,8 @@ def adjust_stock(
     ------
     NegativeStockError
         Fewer units are available than are to be written off.
+    IdempotencyMismatchError
+        The reference belongs to a change of another size.
     """
     return stock.adjust(sku, delta, reason=reason, reference=reference)
 
@@ -97,8 +99,8 @@ def count_stock(
     Raises
     ------
     StaleError
-        Sales kept changing a level while it was being corrected. Nothing of it was written;
-        count again.
+        Sales kept changing a level while it was being corrected. Some of the counts may have been
+        written, fifty at a time; count again.
     """
     outcome: dict[str, tuple[str, StockLevel]] = {}
     remaining = dict(counts)

@@ -22,6 +22,7 @@ from inventory.model import (
 )
 from tests.integration.tables import tables
 from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform.dynamodb import from_item
 
 
@@ -256,6 +257,15 @@ def test_the_ledger_sums_to_the_level(stock: DynamoDBStock, client: Any) -> None
 def test_the_same_receipt_twice_counts_once(stock: DynamoDBStock) -> None:
     for _ in range(2):
         use_cases.adjust_stock("MUG", 5, reason="delivery", reference="r1", stock=stock)
+
+    assert level(stock, "MUG") == (5, 0)
+
+
+def test_a_receipts_reference_of_another_quantity_is_refused(stock: DynamoDBStock) -> None:
+    use_cases.adjust_stock("MUG", 5, reason="delivery", reference="r1", stock=stock)
+
+    with pytest.raises(IdempotencyMismatchError):
+        use_cases.adjust_stock("MUG", 6, reason="delivery", reference="r1", stock=stock)
 
     assert level(stock, "MUG") == (5, 0)
 

@@ -34,8 +34,9 @@ class IdempotentRequest:
     fingerprint: str  # digest of the body: what "the same request" means
 
     @property
-    def pk(self) -> str:
-        return f"IDEMPOTENCY#{self.principal_id}#{self.operation}#{self.key}"
+    def record_key(self) -> dict[str, str]:
+        pk = f"IDEMPOTENCY#{self.principal_id}#{self.operation}#{self.key}"
+        return {"pk": pk, "sk": "IDEMPOTENCY"}
 
     def put(self, table: str, outcome: dict[str, Any]) -> Any:
         """Build the transaction's write that remembers `outcome` for a repeated request."""
@@ -44,8 +45,7 @@ class IdempotentRequest:
                 "TableName": table,
                 "Item": to_item(
                     {
-                        "pk": self.pk,
-                        "sk": "IDEMPOTENCY",
+                        **self.record_key,
                         "fingerprint": self.fingerprint,
                         "outcome": outcome,
                         "expires_at": epoch_seconds(utc_now() + _KEPT),
