@@ -29,6 +29,14 @@ HOST = "127.0.0.1"
 _DEMO_SKU = "MUG-STONEWARE-SAND"
 _DEMO_AMOUNT_MINOR = 1400
 
+_PAGES = {
+    "Try the API": "/docs",
+    "Products, as the API gives them": "/v1/products",
+    "A picture of one": "/demo/stoneware-mug--sand.svg",
+    "Mailbox": "/_local/mailbox.html",
+    "Calls of AWS so far": "/_local/calls",
+}
+
 # Known to everybody, and of use to nobody: the shop listens on this machine only, and forgets.
 STAFF_EMAIL = "admin@tradepost.example"
 STAFF_PASSWORD = "local admin password"  # noqa: S105
@@ -62,7 +70,7 @@ def open_shop(port: int, *, empty: bool, log: str) -> None:
                 stack,
                 f"{url}/_aws",
                 about={"staff": {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}},
-                documents=[documentation(stack.functions.apps.values()), _picture],
+                documents=[documentation(stack.functions.apps.values()), _picture, _doormat],
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
@@ -110,6 +118,19 @@ def _stocked(staff: Session) -> None:
         file = Path(folder) / "demonstration shop.jsonl"
         file.write_text(as_jsonl(), encoding="utf-8")
         load(file, staff, currency="GBP")
+
+
+def _doormat(path: str) -> tuple[str, bytes] | None:
+    """What a browser finds at the door, until the shop has a storefront."""
+    if path != "/":
+        return None
+    links = "".join(f'<li><a href="{address}">{name}</a></li>' for name, address in _PAGES.items())
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Tradepost</title>'
+        '<body style="font: 1.1rem/1.6 system-ui, sans-serif; margin: 3rem auto; max-width: 36rem">'
+        f"<h1>The shop is open</h1><ul>{links}</ul></body></html>"
+    )
+    return "text/html; charset=utf-8", page.encode()
 
 
 def _picture(path: str) -> tuple[str, bytes] | None:
