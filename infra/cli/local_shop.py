@@ -143,10 +143,12 @@ def _welcome(url: str, *, empty: bool) -> None:
     OUT.print(f"  Try the API     {url}/docs")
     OUT.print(f"  Products        {url}/v1/products")
     OUT.print(f"  Mailbox         {url}/_local/mailbox.html")
-    OUT.print(f"  AWS, as it is   aws --endpoint-url {url}/_aws dynamodb list-tables")
+    OUT.print(
+        f"  AWS, as it is   aws --endpoint-url {url}/_aws dynamodb list-tables", soft_wrap=True
+    )
     OUT.print(f"  Administrator   {STAFF_EMAIL} / {STAFF_PASSWORD}\n")
     if not empty:
-        OUT.print(_first_purchase(url), markup=False)
+        OUT.print(_first_purchase(url), markup=False, soft_wrap=True)
     OUT.file.flush()
 
 
