@@ -21,7 +21,7 @@ from infra.local.corrections.dynamodb_lock import LOCK
 # Beyond this many records a shard forgets the oldest even if some reader has not come; AWS
 # forgets after 24 hours.
 RECORDS_MAX = 50_000
-# Records kept although every reader has them, for a person who looks at the stream.
+# Records kept although every reader has them, or there is none, for a person who looks.
 RECORDS_KEPT = 1_000
 
 
@@ -181,8 +181,10 @@ def _add(self: Any, old: Any, new: Any) -> None:
     self.items.append(
         LazyRecord(self.table, name, old, new, self.starting_sequence_number + position)
     )
-    if len(self.items) > RECORDS_MAX + RECORDS_KEPT:
-        _forget(self, position - RECORDS_MAX)
+    # Without a reader of ours there is only the person who looks.
+    kept = RECORDS_MAX if state.listeners else RECORDS_KEPT
+    if len(self.items) > kept + RECORDS_KEPT:
+        _forget(self, position - kept)
     for wake in state.listeners:
         wake()
 

@@ -9,6 +9,7 @@ item by item.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def _once_per_token(self: Any) -> Any:
     seen: dict[str, tuple[float, str]] = self.dynamodb_backend.__dict__.setdefault(
         "_local_tokens", {}
     )
-    fingerprint = json.dumps(self.body["TransactItems"], sort_keys=True, default=str)
+    asked = json.dumps(self.body["TransactItems"], sort_keys=True, default=str)
+    fingerprint = hashlib.sha256(asked.encode()).hexdigest()
     now = time.monotonic()
     applied_at, applied = seen.get(token, (-TOKEN_SECONDS, ""))
     if now - applied_at < TOKEN_SECONDS:
