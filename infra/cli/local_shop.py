@@ -144,7 +144,9 @@ def _welcome(url: str, *, empty: bool) -> None:
     OUT.print(f"  Products        {url}/v1/products")
     OUT.print(f"  Mailbox         {url}/_local/mailbox.html")
     OUT.print(
-        f"  AWS, as it is   aws --endpoint-url {url}/_aws dynamodb list-tables", soft_wrap=True
+        "  AWS, as it is   AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --region eu-west-1"
+        f" --endpoint-url {url}/_aws dynamodb list-tables",
+        soft_wrap=True,
     )
     OUT.print(f"  Administrator   {STAFF_EMAIL} / {STAFF_PASSWORD}\n")
     if not empty:

@@ -52,6 +52,8 @@ class Shop:
         transport: httpx.BaseTransport | None = None,
         pause: Pause = time.sleep,
     ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ShopUnreachableError(f"{url} is no address of a shop: begin it with http://")
         self.url = url.rstrip("/")
         self.pause = pause
         self.server_errors = 0

@@ -9,9 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.package.build import build
-from infra.package.layout import Layout, PackagingError, configured_target
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -20,6 +17,10 @@ def package(
     out: Annotated[Path | None, typer.Option(help="Where to; build/<stage> if not said.")] = None,
 ) -> None:
     """Build templates, zips and layers for a stage, without credentials and without AWS."""
+    # Chalice's command line, which this uses, asks the terminal questions when it is imported.
+    from infra.package.build import build
+    from infra.package.layout import Layout, PackagingError, configured_target
+
     console = Console()
     layout = Layout(ROOT)
     started = time.monotonic()
@@ -34,6 +35,9 @@ def package(
     seconds = time.monotonic() - started
     console.print(f"{len(built.templates)} templates in {built.folder}, {seconds:.1f} s")
     console.print(
-        "deploy: aws cloudformation package --template-file root.json --s3-bucket BUCKET"
-        " --output-template-file packaged.json, then aws cloudformation deploy"
+        f"deploy, in {built.folder}: aws cloudformation package --template-file root.json"
+        " --s3-bucket BUCKET --output-template-file packaged.json, then aws cloudformation deploy"
+        " --template-file packaged.json --stack-name NAME --capabilities CAPABILITY_NAMED_IAM"
+        " CAPABILITY_AUTO_EXPAND",
+        soft_wrap=True,
     )

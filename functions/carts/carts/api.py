@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -15,26 +15,46 @@ from carts.model import (
     Checkout,
     CheckoutStatus,
 )
-from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View
+from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
 
 # All lines of the largest cart, each with a long SKU.
 CART_BODY_BYTES_MAX = 256 * 1024
+
+# Two mugs of the demonstration shop, for whoever tries the API.
+_CHECKOUT: dict[str, Any] = {
+    "email": "ada@example.com",
+    "shipping_address": {
+        "name": "Ada",
+        "line1": "1 Harbour Road",
+        "city": "Whitby",
+        "postal_code": "YO21 1AA",
+        "country": "GB",
+    },
+    "payment_method": "pm_card_ok",
+    "expected_total": {"amount_minor": 2800, "currency": "GBP"},
+}
 
 SKU = Annotated[str, Field(min_length=1, max_length=100)]
 Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Quantity(RequestModel):
+    model_config = shown_as(quantity=2)
+
     quantity: int = Field(ge=0, le=QUANTITY_MAX)
 
 
 class NewLine(RequestModel):
+    model_config = shown_as(sku="MUG-STONEWARE-SAND", quantity=1)
+
     sku: SKU
     quantity: int = Field(ge=1, le=QUANTITY_MAX)
 
 
 class NewLines(RequestModel):
     """A SKU named twice counts twice."""
+
+    model_config = shown_as(lines=[{"sku": "MUG-STONEWARE-SAND", "quantity": 2}])
 
     lines: list[NewLine] = Field(max_length=CART_LINES_MAX)
 
@@ -63,6 +83,8 @@ class Address(RequestModel):
 
 
 class NewCheckout(RequestModel):
+    model_config = shown_as(**_CHECKOUT)
+
     email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]+$", max_length=254)
     shipping_address: Address
     # A provider's token. A card number has no letters and is refused before anything reads it.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from inventory.model import QUANTITY_MAX, StockLevel
-from tradepost.platform.bodies import RequestModel, View
+from tradepost.platform.bodies import RequestModel, View, shown_as
 
 SKU = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
 Reason = Annotated[str, Field(min_length=1, max_length=200)]
@@ -17,16 +17,22 @@ _BATCH_LINES_MAX = 100
 
 
 class Receipt(RequestModel):
+    model_config = shown_as(quantity=12, reason="delivery 4711")
+
     quantity: int = Field(ge=1, le=QUANTITY_MAX)
     reason: Reason
 
 
 class Adjustment(RequestModel):
+    model_config = shown_as(delta=-1, reason="broken")
+
     delta: int = Field(ge=-QUANTITY_MAX, le=QUANTITY_MAX)
     reason: Reason
 
 
 class Count(RequestModel):
+    model_config = shown_as(on_hand=40, reason="yearly count")
+
     on_hand: Units
     reason: Reason
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
-from tradepost.platform.bodies import Amount, RequestModel, View
+from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
 
 
 class AmountGiven(RequestModel):
@@ -18,6 +18,10 @@ class AmountGiven(RequestModel):
 
 
 class RefundRequest(RequestModel):
+    model_config = shown_as(
+        amount={"amount_minor": 1400, "currency": "GBP"}, reason="arrived broken"
+    )
+
     amount: AmountGiven
     reason: str = Field(min_length=1, max_length=200)
 

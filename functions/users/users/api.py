@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tradepost.platform.bodies import RequestModel, View
+from tradepost.platform.bodies import RequestModel, View, shown_as
 from users.model import EMAIL_BYTES_MAX, NAME_LENGTH_MAX, Account
 from users.password_policy import PASSWORD_BYTES_MAX
 from users.ports import AccessToken
@@ -36,8 +36,14 @@ _RefreshToken = Annotated[str, Field(min_length=1, max_length=200, repr=False)]
 _SCHEME: Literal["Bearer"] = "Bearer"
 
 
+# For whoever tries the API: the README's customer.
+_CREDENTIALS = {"email": "ada@example.com", "password": "correct horse battery"}
+
+
 class Registration(RequestModel):
     """A password has at least 15 characters and at most 1,024 bytes; nothing else is asked."""
+
+    model_config = shown_as(**_CREDENTIALS, name="Ada")
 
     email: _Email
     password: _Password
@@ -45,6 +51,8 @@ class Registration(RequestModel):
 
 
 class Credentials(RequestModel):
+    model_config = shown_as(**_CREDENTIALS)
+
     email: _Email
     password: _Password
 

@@ -130,7 +130,7 @@ def _bridge(shop: ImpliedShop, group: str) -> dict[str, Any]:
     bridge.update({f"less_{reason}_amount": str(amount) for reason, amount in left_out.items()})
     sales_minor = sum(invoice.total_minor for invoice in sold)
     bridge["sales_invoices"] = len(sold)
-    bridge["sales_amount"] = pounds(sales_minor)
+    bridge["sales_amount"] = str(Decimal(sales_minor) / MINOR_PER_MAJOR)
     bridge["sales_minor"] = sales_minor
     return bridge
 

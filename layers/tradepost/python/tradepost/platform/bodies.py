@@ -29,6 +29,11 @@ class RequestModel(BaseModel):
         return given
 
 
+def shown_as(**fields: Any) -> ConfigDict:
+    """Give the API's page a body to start from: a model's `model_config`."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
 def _texts(given: Any) -> Iterator[str]:
     """Walk a field's texts; a model within it looks after its own."""
     match given:
