@@ -28,7 +28,7 @@ class AskedContacts:
             return None
         facts = {
             "order_id": order_id,
-            "line_count": str(answer["line_count"]),
+            "lines": "one line" if answer["line_count"] == 1 else f"{answer['line_count']} lines",
             "total": amount_in_words(answer["total_minor"], answer["currency"]),
         }
         return Contact(answer["email"], answer["name"], facts)

@@ -58,7 +58,7 @@ _WORDS = {
     ),
     "order.confirmed.v1": (
         "Your order {order_id} is confirmed",
-        "Hello {name},\n\nthank you for your order {order_id}: {line_count} lines, {total}.\n\n"
+        "Hello {name},\n\nthank you for your order {order_id}: {lines}, {total}.\n\n"
         "We have taken the payment and booked your parcel. We write again when it is on its way.",
     ),
     "order.cancelled.v1": (
