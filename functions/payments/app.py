@@ -12,7 +12,7 @@ from chalice.app import CloudWatchEvent, DynamoDBEvent
 from payments import use_cases
 from payments.api import PaymentView, RefundRequest, RefundView
 from payments.dynamodb import DynamoDBPayments
-from payments.messages import OrderPayment
+from payments.messages import OrderCapture, OrderPayment
 from payments.model import (
     CurrencyMismatchError,
     PaymentNotFoundError,
@@ -27,7 +27,6 @@ from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import Caller, Role
-from tradepost.platform.bodies import StepInput
 from tradepost.platform.service import Service
 
 app = Service("payments")
@@ -97,9 +96,15 @@ def authorize_payment(step: OrderPayment) -> None:
 
 
 @app.step
-def capture_payment(step: StepInput) -> None:
-    """Take the money, or raise CaptureRefusedError."""
-    use_cases.capture_payment(step.order_id, payments=payments(), provider=provider(), now=utc_now)
+def capture_payment(step: OrderCapture) -> None:
+    """Take the money, all of it or a part, or raise CaptureRefusedError."""
+    use_cases.capture_payment(
+        step.order_id,
+        amount_minor=step.amount_minor,
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
 
 
 @app.step

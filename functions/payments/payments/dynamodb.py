@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version AND #status = :from"
 _IS_VERSION_BEFORE = "#version = :previous_version"
+_WAS_AUTHORIZED = "#authorized >= :captured"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
 _IS_PENDING = "#status = :pending"
 
@@ -91,7 +92,9 @@ class DynamoDBPayments:
             payment.order_id, payment.version, PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED
         )
         update["UpdateExpression"] += ", #captured = :captured, #refundable = :captured"
+        update["ConditionExpression"] += f" AND {_WAS_AUTHORIZED}"
         update["ExpressionAttributeNames"] |= {
+            "#authorized": "authorized_minor",
             "#captured": "captured_minor",
             "#refundable": "refundable_minor",
         }

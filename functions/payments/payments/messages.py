@@ -20,5 +20,11 @@ class _Due(BaseModel):
         return Money(self.amount_minor, self.currency)
 
 
+class OrderCapture(StepInput):
+    """`amount_minor` is a part of what was authorized; without it all is captured."""
+
+    amount_minor: int | None = Field(default=None, ge=1)
+
+
 class OrderPayment(StepInput):
     payment: _Due

@@ -61,14 +61,26 @@ class PaymentVoidedError(ConflictError):
         self.order_id = order_id
 
 
+class CaptureTooLargeError(ConflictError):
+    """More would be captured than was authorized."""
+
+    code = "capture_too_large"
+
+    def __init__(self, order_id: str, authorized_minor: int) -> None:
+        super().__init__(f"{order_id} has {authorized_minor} minor units authorized")
+        self.order_id = order_id
+        self.authorized_minor = authorized_minor
+
+
 class AlreadyCapturedError(ConflictError):
-    """The provider took the money, whatever we knew: it can be refunded, not voided."""
+    """The provider took money, whatever we knew: it can be refunded, not voided."""
 
     code = "already_captured"
 
-    def __init__(self, reference: str) -> None:
-        super().__init__(f"{reference} is captured")
+    def __init__(self, reference: str, captured_minor: int) -> None:
+        super().__init__(f"{captured_minor} minor units of {reference} are captured")
         self.reference = reference
+        self.captured_minor = captured_minor
 
 
 class RefundRefusedError(ConflictError):

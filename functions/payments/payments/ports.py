@@ -48,7 +48,10 @@ class PaymentProvider(Protocol):
         """
 
     def capture(self, key: str, *, reference: str, amount: Money) -> None:
-        """Take the amount. Raises CaptureRefusedError: a definite no."""
+        """Take the amount, at most what was authorized; the rest is left.
+
+        Raises CaptureRefusedError: a definite no.
+        """
 
     def void(self, key: str, *, authorize_key: str) -> None:
         """Free what was authorized under `authorize_key`, if anything was; bar it from then on.

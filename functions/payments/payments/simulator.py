@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _IS_NEW = "attribute_not_exists(pk)"
-_IS_AUTHORIZED = "#status = :authorized"
+_IS_AUTHORIZED = "#status = :authorized AND #authorized >= :amount"
 _IS_UNCAPTURED = "attribute_not_exists(pk) OR #status = :authorized OR #status = :voided"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
 
@@ -132,7 +132,7 @@ class SimulatedProvider:
             )
         except ClientError as error:
             stored = failed_conditions(error)[0]
-            if not stored or stored["status"] == "VOIDED":
+            if not stored or stored["status"] != "CAPTURED":
                 raise CaptureRefusedError(reference) from error
             return
         self._lose_answer("capture", card)
@@ -146,8 +146,9 @@ class SimulatedProvider:
                 {":voided": "VOIDED", ":authorized": "AUTHORIZED", ":key": key},
             )
         except ClientError as error:
-            failed_conditions(error)
-            raise AlreadyCapturedError(_reference(authorize_key)) from error
+            stored = failed_conditions(error)[0]
+            captured_minor = stored["captured_minor"] if stored else 0
+            raise AlreadyCapturedError(_reference(authorize_key), captured_minor) from error
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
         card = self._card_of(reference)
@@ -217,6 +218,7 @@ class SimulatedProvider:
     def _request(self, reference: str, change: str, condition: str, values: dict[str, Any]) -> Any:
         names = {
             "#status": "status",
+            "#authorized": "authorized_minor",
             "#captured": "captured_minor",
             "#refundable": "refundable_minor",
             "#refunded": "refunded_minor",

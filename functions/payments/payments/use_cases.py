@@ -13,6 +13,7 @@ from dataclasses import replace
 from payments.model import (
     AlreadyCapturedError,
     CaptureRefusedError,
+    CaptureTooLargeError,
     CurrencyMismatchError,
     Payment,
     PaymentNotFoundError,
@@ -77,12 +78,21 @@ def authorize_payment(
 
 
 def capture_payment(
-    order_id: str, *, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+    order_id: str,
+    *,
+    amount_minor: int | None = None,
+    payments: PaymentRepository,
+    provider: PaymentProvider,
+    now: Clock,
 ) -> Payment:
-    """Take the money that was set aside, all of it, once. Safe to repeat.
+    """Take the money that was set aside, or a part of it and leave the rest, once.
+
+    Safe to repeat: the first capture stands, whatever part a repetition names.
 
     Raises
     ------
+    CaptureTooLargeError
+        More than was authorized.
     CaptureRefusedError
         A definite no: nothing was taken, or the payment was voided.
     ProviderUnavailableError
@@ -93,21 +103,25 @@ def capture_payment(
         raise CaptureRefusedError(order_id)
     if payment.status is not PaymentStatus.AUTHORIZED:
         return payment
+    authorized = payment.authorized
+    amount = authorized if amount_minor is None else Money(amount_minor, authorized.currency)
+    if amount > authorized:
+        raise CaptureTooLargeError(order_id, authorized.amount_minor)
     provider.capture(
-        ProviderKeys(order_id).capture,
-        reference=payment.provider_reference,
-        amount=payment.authorized,
+        ProviderKeys(order_id).capture, reference=payment.provider_reference, amount=amount
     )
-    return _recorded_capture(payment, payments, now)
+    return _recorded_capture(payment, amount, payments, now)
 
 
-def _recorded_capture(payment: Payment, payments: PaymentRepository, now: Clock) -> Payment:
+def _recorded_capture(
+    payment: Payment, amount: Money, payments: PaymentRepository, now: Clock
+) -> Payment:
     """Enter in our books what the provider has captured."""
     captured = replace(
         payment,
         status=PaymentStatus.CAPTURED,
-        captured=payment.authorized,
-        refundable=payment.authorized,
+        captured=amount,
+        refundable=amount,
         version=payment.version + 1,
     )
     event = PaymentCapturedV1(
@@ -179,8 +193,9 @@ def _void_or_refund(
     keys = ProviderKeys(payment.order_id)
     try:
         provider.void(keys.void, authorize_key=keys.authorize)
-    except AlreadyCapturedError:
-        captured = _recorded_capture(payment, payments, now)
+    except AlreadyCapturedError as error:
+        amount = Money(error.captured_minor, payment.authorized.currency)
+        captured = _recorded_capture(payment, amount, payments, now)
         _refund_the_rest(captured, payments, provider, now)
     else:
         payments.void(payment)

@@ -12,6 +12,7 @@ import pytest
 from payments import use_cases
 from payments.dynamodb import DynamoDBPayments
 from payments.model import (
+    CaptureTooLargeError,
     CurrencyMismatchError,
     PaymentNotFoundError,
     PaymentStatus,
@@ -34,7 +35,7 @@ class Till:
     payments: DynamoDBPayments
     provider: SimulatedProvider
 
-    def takes_payment(self, method: str = "pm_card_ok") -> None:
+    def takes_payment(self, method: str = "pm_card_ok", amount_minor: int | None = None) -> None:
         use_cases.authorize_payment(
             "ord_1",
             Money(10_000, "GBP"),
@@ -44,7 +45,11 @@ class Till:
             provider=self.provider,
         )
         use_cases.capture_payment(
-            "ord_1", payments=self.payments, provider=self.provider, now=utc_now
+            "ord_1",
+            amount_minor=amount_minor,
+            payments=self.payments,
+            provider=self.provider,
+            now=utc_now,
         )
 
     def refunds(self, amount_minor: int, reference: str, currency: str = "GBP") -> Any:
@@ -175,3 +180,30 @@ def test_a_refund_needs_the_payments_currency(till: Till) -> None:
 def test_nothing_paid_is_nothing_to_refund(till: Till) -> None:
     with pytest.raises(PaymentNotFoundError):
         till.refunds(100, "r1")
+
+
+def test_part_of_what_was_authorized_can_be_captured_and_no_more_refunded(till: Till) -> None:
+    till.takes_payment(amount_minor=6_000)
+
+    with pytest.raises(RefundTooLargeError):
+        till.refunds(6_001, "r1")
+    till.refunds(6_000, "r2")
+
+    payment = till.payments.get("ord_1")
+    assert payment is not None
+    assert (payment.authorized, payment.captured) == (Money(10_000, "GBP"), Money(6_000, "GBP"))
+    assert till.ledger_minor() == 0
+
+
+def test_the_first_capture_stands_whatever_part_a_repetition_names(till: Till) -> None:
+    till.takes_payment(amount_minor=6_000)
+    till.takes_payment(amount_minor=9_000)
+
+    assert till.ledger_minor() == 6_000
+
+
+def test_more_than_was_authorized_cannot_be_captured(till: Till) -> None:
+    with pytest.raises(CaptureTooLargeError):
+        till.takes_payment(amount_minor=10_001)
+
+    assert till.ledger_minor() == 0
