@@ -17,7 +17,7 @@ from rich.console import Console
 
 from infra.cli.importer import load
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
-from infra.demo.pictures import picture
+from infra.demo.pictures import CONTENT_TYPE, picture
 from infra.demo.products import as_jsonl
 from infra.local.server import LocalSite, PortTakenError, listen, serve
 from infra.local.stack import LocalStack
@@ -135,7 +135,7 @@ def _doormat(path: str) -> tuple[str, bytes] | None:
 
 def _picture(path: str) -> tuple[str, bytes] | None:
     drawn = picture(path) if path.startswith("/demo/") else None
-    return None if drawn is None else ("image/svg+xml", drawn)
+    return None if drawn is None else (CONTENT_TYPE, drawn)
 
 
 def _welcome(url: str, *, empty: bool) -> None:

@@ -15,9 +15,7 @@ from infra.local.corrections.dynamodb_serialisation import wire
 from infra.local.event_filters import record_filter
 from infra.local.functions import Functions
 
-# Lambda's defaults and its pause after a failed stream batch.
-SQS_BATCH_SIZE = 10
-STREAM_BATCH_SIZE = 100
+# Lambda's pause after a failed stream batch.
 RETRY_SECONDS_MIN = 0.1
 RETRY_SECONDS_MAX = 60.0
 

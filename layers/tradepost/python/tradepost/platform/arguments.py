@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, NewType, cast
 
 from chalice.app import Request
@@ -60,15 +59,6 @@ class BodyTooLargeError(InvalidError):
     def __init__(self, bytes_max: int) -> None:
         super().__init__(f"the body is larger than {bytes_max} bytes")
         self.bytes_max = bytes_max
-
-
-@dataclass(frozen=True, slots=True)
-class RawRequest:
-    """The request as it came in, for those who verify a signature over its bytes."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    source_ip: str
 
 
 def path_parameter(value: str) -> str:
@@ -171,12 +161,3 @@ def if_match(request: Request) -> IfMatch | None:
     if found is None:
         raise InvalidHeaderError("If-Match", 'the ETag you were given, such as "7"')
     return IfMatch(int(found.group(1)))
-
-
-def raw(bytes_max: int, request: Request) -> RawRequest:
-    """Take the request as it came. Raises BodyTooLargeError."""
-    return RawRequest(
-        body=_raw_body(request, bytes_max),
-        headers=request.headers,
-        source_ip=request.context.get("identity", {}).get("sourceIp", ""),
-    )

@@ -4,7 +4,7 @@ A view names what it needs and the border provides it, by the parameter's type:
 
 * `body: Model`, `query: Model`: parsed and checked by pydantic; unknown fields are refused
 * `caller: Caller`: the verified subject; absent on public routes
-* `idempotency_key: IdempotencyKey`, `if_match: IfMatch`, `raw: RawRequest`
+* `idempotency_key: IdempotencyKey`, `if_match: IfMatch`, `correlation_id: str`
 * anything else is a path parameter and a string
 
 It returns a model, a `Reply` where headers or the status vary, or None for 204. It raises
@@ -289,7 +289,6 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
         "caller": arguments.caller,
         "idempotency_key": arguments.idempotency_key,
         "if_match": arguments.if_match,
-        "raw": functools.partial(arguments.raw, spec.body_bytes_max),
         "correlation_id": arguments.correlation_id,
     }
     names = [name for name in inspect.signature(view).parameters if name not in in_path]
