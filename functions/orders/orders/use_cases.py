@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from orders.model import Order, OrderLine, OrderNotFoundError, OrderStatus
 from orders.ports import OrderRepository
@@ -21,6 +22,7 @@ _ATTEMPTS_MAX = 4
 
 Decide = Callable[[Order], Order]
 Report = Callable[[Order], Event | None]
+Stated = TypeVar("Stated", OrderPlacedV1, OrderConfirmedV1, OrderCancelledV1, OrderNeedsAttentionV1)
 
 
 def place_order(order: Order, lines: Sequence[OrderLine], *, orders: OrderRepository) -> Order:
@@ -29,12 +31,9 @@ def place_order(order: Order, lines: Sequence[OrderLine], *, orders: OrderReposi
     Safe to repeat: an order placed before is returned with the status it has by now, which tells
     a checkout that is run again where to go on.
     """
-    placed = OrderPlacedV1(
-        event_id=event_id(OrderPlacedV1.TYPE, order.order_id, order.version),
-        occurred_at=order.placed_at,
-        correlation_id=order.correlation_id,
-        version=order.version,
-        order_id=order.order_id,
+    placed = _stated(
+        OrderPlacedV1,
+        order,
         customer_id=order.customer_id,
         line_count=order.line_count,
         total_minor=order.total.amount_minor,
@@ -77,12 +76,9 @@ def confirm_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Orde
         return order.moved_to(OrderStatus.CONFIRMED, at=now())
 
     def report(order: Order) -> Event:
-        return OrderConfirmedV1(
-            event_id=event_id(OrderConfirmedV1.TYPE, order.order_id, order.version),
-            occurred_at=order.updated_at,
-            correlation_id=order.correlation_id,
-            version=order.version,
-            order_id=order.order_id,
+        return _stated(
+            OrderConfirmedV1,
+            order,
             customer_id=order.customer_id,
             total_minor=order.total.amount_minor,
             currency=order.total.currency,
@@ -124,12 +120,9 @@ def cancel_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Order
         return order.moved_to(OrderStatus.CANCELLED, at=now())
 
     def report(order: Order) -> Event:
-        return OrderCancelledV1(
-            event_id=event_id(OrderCancelledV1.TYPE, order.order_id, order.version),
-            occurred_at=order.updated_at,
-            correlation_id=order.correlation_id,
-            version=order.version,
-            order_id=order.order_id,
+        return _stated(
+            OrderCancelledV1,
+            order,
             customer_id=order.customer_id,
             reason=order.reason or "cancelled",
         )
@@ -153,14 +146,7 @@ def park_order(
         return order.moved_to(OrderStatus.NEEDS_ATTENTION, at=now(), reason=reason)
 
     def report(order: Order) -> Event:
-        return OrderNeedsAttentionV1(
-            event_id=event_id(OrderNeedsAttentionV1.TYPE, order.order_id, order.version),
-            occurred_at=order.updated_at,
-            correlation_id=order.correlation_id,
-            version=order.version,
-            order_id=order.order_id,
-            reason=cause,
-        )
+        return _stated(OrderNeedsAttentionV1, order, reason=cause)
 
     return _decide(order_id, decide, report, orders)
 
@@ -209,3 +195,15 @@ def _decide(order_id: str, decide: Decide, report: Report, orders: OrderReposito
             continue
         return decided
     raise StaleError(f"{order_id} kept changing")
+
+
+def _stated(event: type[Stated], order: Order, **facts: Any) -> Stated:
+    """State a fact about the order as it stands now; stating it again states the same one."""
+    return event(
+        **facts,
+        event_id=event_id(event.TYPE, order.order_id, order.version),
+        occurred_at=order.updated_at,
+        correlation_id=order.correlation_id,
+        version=order.version,
+        order_id=order.order_id,
+    )
