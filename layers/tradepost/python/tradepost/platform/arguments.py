@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NewType, cast
 
 from chalice.app import Request
@@ -61,6 +62,14 @@ class BodyTooLargeError(InvalidError):
         self.bytes_max = bytes_max
 
 
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """The request as it came in, for those who verify a signature over its bytes."""
+
+    body: bytes
+    headers: Mapping[str, str]  # names in any case
+
+
 def path_parameter(value: str) -> str:
     """Take an identifier out of the path. Raises InvalidBodyError."""
     if not value or len(value) > _PATH_PARAMETER_LENGTH_MAX or not value.isprintable():
@@ -85,6 +94,11 @@ def _raw_body(request: Request, bytes_max: int) -> bytes:
     if len(sent) > bytes_max:
         raise BodyTooLargeError(bytes_max)
     return sent
+
+
+def raw(bytes_max: int, request: Request) -> RawRequest:
+    """Take the request as it came. Raises BodyTooLargeError."""
+    return RawRequest(body=_raw_body(request, bytes_max), headers=request.headers)
 
 
 def body(model: type[BaseModel], bytes_max: int, request: Request) -> BaseModel:

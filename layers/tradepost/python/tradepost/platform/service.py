@@ -5,6 +5,7 @@ A view names what it needs and the border provides it, by the parameter's type:
 * `body: Model`, `query: Model`: parsed and checked by pydantic; unknown fields are refused
 * `caller: Caller`: the verified subject; absent on public routes
 * `idempotency_key: IdempotencyKey`, `if_match: IfMatch`, `correlation_id: str`
+* `raw: RawRequest`: the bytes and headers, for a webhook whose signature is its caller
 * anything else is a path parameter and a string
 
 It returns a model, a `Reply` where headers or the status vary, or None for 204. It raises
@@ -290,6 +291,7 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
         "idempotency_key": arguments.idempotency_key,
         "if_match": arguments.if_match,
         "correlation_id": arguments.correlation_id,
+        "raw": functools.partial(arguments.raw, spec.body_bytes_max),
     }
     names = [name for name in inspect.signature(view).parameters if name not in in_path]
     unknown = [name for name in names if name not in known]
