@@ -16,6 +16,7 @@ from notifications.messages import News
 from notifications.model import TYPES
 from tradepost.platform import aws
 from tradepost.platform.consumer import consume
+from tradepost.platform.questions import Questions
 from tradepost.platform.service import Service
 
 app = Service("notifications")
@@ -28,7 +29,7 @@ def messages() -> DynamoDBMessages:
 
 @functools.cache
 def contacts() -> AskedContacts:
-    return AskedContacts(aws.functions(), f"tradepost-{os.environ['STAGE']}")
+    return AskedContacts(Questions(aws.functions(), os.environ["STAGE"]))
 
 
 @functools.cache
