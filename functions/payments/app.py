@@ -83,7 +83,7 @@ def refund_payment(
 
 
 @app.step
-def authorize_payment(step: OrderPayment) -> None:
+def authorize_payment(step: OrderPayment) -> dict[str, Any]:
     """Set the order's money aside, or raise PaymentDeclinedError."""
     use_cases.authorize_payment(
         step.order_id,
@@ -93,6 +93,7 @@ def authorize_payment(step: OrderPayment) -> None:
         payments=payments(),
         provider=provider(),
     )
+    return {"status": "AUTHORIZED", "expires_at": None}
 
 
 @app.step
