@@ -12,7 +12,7 @@ from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 from orders import use_cases
 from orders.api import OrderPage, OrderSearch, OrderSummary, OrderView, OwnOrders
 from orders.dynamodb import DynamoDBOrders
-from orders.messages import ParcelNews, PlaceOrder, RefusedStep
+from orders.messages import ParcelNews, PlaceOrder, RefusedStep, Return
 from orders.model import Order, OrderNotFoundError, OrderStatus
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws, outbox
@@ -123,6 +123,46 @@ def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "total_minor": order.total.amount_minor,
         "currency": order.total.currency,
         "line_count": order.line_count,
+    }
+
+
+@app.step
+def price_return(step: Return) -> dict[str, Any]:
+    """Tell what was paid for units that come back."""
+    order = orders().get(step.order_id)
+    prices = {line.sku: line.unit_price_minor for line in orders().lines(step.order_id)}
+    amount = sum(prices[line.sku] * line.quantity for line in step.lines)
+    return {"amount_minor": amount, "currency": order.total.currency}
+
+
+@app.lambda_function(name="order_standing")
+def order_standing(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context how an order stands; `status` is None for one that is not there."""
+    try:
+        order = orders().get(event["order_id"])
+    except OrderNotFoundError:
+        return {"order_id": event["order_id"], "status": None}
+    return {
+        "order_id": order.order_id,
+        "status": order.status,
+        "total_minor": order.total.amount_minor,
+        "currency": order.total.currency,
+    }
+
+
+@app.lambda_function(name="order_lines")
+def order_lines(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context what was bought; `status` is None for an order that is not there."""
+    try:
+        order = orders().get(event["order_id"])
+    except OrderNotFoundError:
+        return {"order_id": event["order_id"], "status": None, "lines": []}
+    return {
+        "order_id": order.order_id,
+        "status": order.status,
+        "lines": [
+            {"sku": line.sku, "quantity": line.quantity} for line in orders().lines(order.order_id)
+        ],
     }
 
 

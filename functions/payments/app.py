@@ -12,7 +12,7 @@ from chalice.app import CloudWatchEvent, DynamoDBEvent
 from payments import use_cases
 from payments.api import PaymentView, RefundRequest, RefundView
 from payments.dynamodb import DynamoDBPayments
-from payments.messages import OrderCapture, OrderPayment
+from payments.messages import OrderCapture, OrderPayment, ReturnRefund
 from payments.model import (
     CurrencyMismatchError,
     PaymentNotFoundError,
@@ -24,6 +24,7 @@ from payments.ports import PaymentProvider
 from payments.simulator import SimulatedProvider
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError
+from tradepost.kernel.money import Money
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import Caller, Role
@@ -114,6 +115,20 @@ def void_payment(step: OrderPayment) -> None:
         step.order_id,
         currency=step.payment.currency,
         correlation_id=step.correlation_id,
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+
+
+@app.step
+def refund_return(step: ReturnRefund) -> None:
+    """Send back what a return is worth, once per return."""
+    use_cases.refund_payment(
+        step.order_id,
+        Money(step.amount_minor, step.currency),
+        reason="returned",
+        reference=f"return:{step.return_id}",
         payments=payments(),
         provider=provider(),
         now=utc_now,

@@ -32,7 +32,8 @@ def provider_charge(order_id: str) -> dict[str, Any] | None:
 
 
 def carrier_booking(order_id: str) -> dict[str, Any] | None:
-    return items("simulators", f"PARCEL#book#{order_id}").get("PARCEL")
+    number = derived_id("trk", f"book#{order_id}")
+    return items("simulators", f"PARCEL#{number}").get("PARCEL")
 
 
 def agree(town: Town, buyer: Person, order_id: str, *, sku: str) -> str:
@@ -113,7 +114,7 @@ def _parcel_agrees(order_id: str, sold: bool) -> None:
     booking = carrier_booking(order_id)
 
     assert booking is not None
-    assert shipment["status"] == booking["status"] == ("BOOKED" if sold else "CANCELLED")
+    assert shipment["status"] == booking["status"] == ("LABELLED" if sold else "CANCELLED")
 
 
 def _all_was_told_once(town: Town, order_id: str, sold: bool) -> None:

@@ -109,5 +109,14 @@ class RefusedStep(StepInput):
         return reason_of(self.refusal.error_name())
 
 
+class _Returned(_Snapshot):
+    sku: str
+    quantity: int
+
+
+class Return(StepInput):
+    lines: list[_Returned]
+
+
 class ParcelNews(Fact):
     order_id: str

@@ -28,3 +28,9 @@ class OrderCapture(StepInput):
 
 class OrderPayment(StepInput):
     payment: _Due
+
+
+class ReturnRefund(StepInput):
+    return_id: str
+    amount_minor: int
+    currency: str
