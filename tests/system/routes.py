@@ -91,6 +91,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/shipments/{order_id}/returns/{return_id}/receipt"): {
         "lines": [{"sku": "MUG", "quantity": 1, "condition": "resellable"}],
     },
+    ("POST", "/v1/orders/{order_id}/cancellation"): {"reason": "ordered twice"},
+    ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
 }
 

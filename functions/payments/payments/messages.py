@@ -27,10 +27,5 @@ class OrderCapture(StepInput):
 
 
 class OrderPayment(StepInput):
+    customer_id: str = ""
     payment: _Due
-
-
-class ReturnRefund(StepInput):
-    return_id: str
-    amount_minor: int
-    currency: str
