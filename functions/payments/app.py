@@ -42,7 +42,29 @@ def payments() -> DynamoDBPayments:
 
 @functools.cache
 def provider() -> PaymentProvider:
-    return SimulatedProvider(aws.dynamodb(), os.environ["SIMULATORS_TABLE"])
+    match os.environ["PAYMENT_PROVIDER"]:
+        case "stripe":
+            # Imported only where it is chosen: nothing else needs it (docs/measurements.md).
+            from payments.stripe import StripeProvider, client_of
+
+            key = aws.secret(os.environ["STRIPE_SECRET"])["api_key"]
+            return StripeProvider(
+                client_of(key, os.environ["STRIPE_API_BASE"]),
+                secrets=webhook_secrets,
+                return_url=os.environ["STRIPE_RETURN_URL"],
+            )
+        case "simulator":
+            return SimulatedProvider(
+                aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=webhook_secrets
+            )
+        case other:
+            raise ValueError(f"no payment provider {other}")
+
+
+def webhook_secrets() -> list[str]:
+    """Give the keys that may have signed a webhook, the current one first."""
+    stored = aws.secret(os.environ["PAYMENT_WEBHOOK_SECRET"])
+    return [stored[name] for name in ("current", "previous") if name in stored]
 
 
 @app.get("/v1/payments/{order_id}", roles=_CASHIERS, refusals=(PaymentNotFoundError,))

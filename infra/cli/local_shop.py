@@ -15,6 +15,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from infra.cli import local_stripe
 from infra.cli.importer import load
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import CONTENT_TYPE, picture
@@ -45,14 +46,19 @@ ERR = Console(stderr=True)
 OUT = Console(highlight=False)
 
 
-def open_shop(port: int, *, empty: bool, log: str) -> None:
+def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
     """Run the shop until it is interrupted; the process ends with it.
 
     Raises
     ------
     typer.Exit
-        The port is taken; a line on stderr has said so.
+        The port is taken, or there is no key for Stripe; a line on stderr has said so.
     """
+    try:
+        parameters = local_stripe.parameters() if stripe else {}
+    except local_stripe.NoStripeError as error:
+        ERR.print(str(error), style="red")
+        raise typer.Exit(1) from error
     try:
         listener = listen(HOST, port)
     except PortTakenError as error:
@@ -65,7 +71,9 @@ def open_shop(port: int, *, empty: bool, log: str) -> None:
     logging.getLogger("waitress").setLevel(logging.ERROR)
     url = f"http://localhost:{port}"
     try:
-        with listener, LocalStack(ROOT) as stack:
+        with listener, LocalStack(ROOT, parameters=parameters) as stack:
+            if stripe:
+                local_stripe.hand_over_secrets(stack)
             site = LocalSite(
                 stack,
                 f"{url}/_aws",

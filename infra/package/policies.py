@@ -41,6 +41,7 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
             _read_cursor_key(grantee, infrastructure),
+            _read_stripe_key(grantee, infrastructure),
             _start_checkouts(grantee, infrastructure),
             _ask_other_contexts(grantee),
             _send_mail(grantee, infrastructure),
@@ -124,6 +125,17 @@ def _read_cursor_key(grantee: Grantee, infrastructure: Infrastructure) -> Statem
     if "CURSOR_SECRET" not in grantee.needs.texts:
         return None
     return _allow("ReadCursorKey", ["secretsmanager:GetSecretValue"], {"Ref": "CursorSecret"})
+
+
+def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    if "StripeSecret" not in infrastructure.given_by:
+        return None
+    if "STRIPE_SECRET" not in grantee.needs.own_texts:
+        return None
+    # By its name: where Stripe is not chosen there is no such secret, and so no ARN. Secrets
+    # Manager adds a dash and six characters to it.
+    secret = _arn("secretsmanager", "secret:${StripeSecret}-??????")
+    return _allow("ReadStripeKey", ["secretsmanager:GetSecretValue"], secret)
 
 
 def _start_checkouts(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
