@@ -85,7 +85,7 @@ def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
                 staff = _appointed(shop)
                 if not empty:
                     _stocked(staff)
-            _welcome(url, empty=empty)
+            _welcome(url, method="pm_card_visa" if stripe else "pm_card_ok", empty=empty)
             serve(site, listener)
     except KeyboardInterrupt:
         pass
@@ -146,7 +146,7 @@ def _picture(path: str) -> tuple[str, bytes] | None:
     return None if drawn is None else (CONTENT_TYPE, drawn)
 
 
-def _welcome(url: str, *, empty: bool) -> None:
+def _welcome(url: str, *, method: str, empty: bool) -> None:
     OUT.print(f"\n[bold]The shop is open at {url}[/bold]  (Ctrl-C closes it)\n")
     OUT.print(f"  Try the API     {url}/docs")
     OUT.print(f"  Products        {url}/v1/products")
@@ -158,11 +158,11 @@ def _welcome(url: str, *, empty: bool) -> None:
     )
     OUT.print(f"  Administrator   {STAFF_EMAIL} / {STAFF_PASSWORD}\n")
     if not empty:
-        OUT.print(_first_purchase(url), markup=False, soft_wrap=True)
+        OUT.print(_first_purchase(url, method), markup=False, soft_wrap=True)
     OUT.file.flush()
 
 
-def _first_purchase(url: str) -> str:
+def _first_purchase(url: str, method: str) -> str:
     """The commands of a first purchase, with curl alone, as the README has them."""
     return f"""\
 A first purchase, as a guest (the README has it as a customer):
@@ -173,7 +173,7 @@ A first purchase, as a guest (the README has it as a customer):
        -H 'Content-Type: application/json' -d '{{"quantity": 1}}'
   curl -s -X POST {url}/v1/checkouts -H "Authorization: Bearer $TOKEN" \\
        -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -d '{{
-         "email": "you@example.com", "payment_method": "pm_card_ok",
+         "email": "you@example.com", "payment_method": "{method}",
          "expected_total": {{"amount_minor": {_DEMO_AMOUNT_MINOR}, "currency": "GBP"}},
          "shipping_address": {{"name": "You", "line1": "1 Road", "city": "York",
                               "postal_code": "YO1 7HH", "country": "GB"}}}}'
