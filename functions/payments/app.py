@@ -47,7 +47,7 @@ def provider() -> PaymentProvider:
             # Imported only where it is chosen: nothing else needs it (docs/measurements.md).
             from payments.stripe import StripeProvider, client_of
 
-            key = aws.secret(os.environ["STRIPE_SECRET"])["api_key"]
+            key = aws.secret(os.environ["STRIPE_SECRET_NAME"])["api_key"]
             return StripeProvider(
                 client_of(key, os.environ["STRIPE_API_BASE"]),
                 secrets=webhook_secrets,

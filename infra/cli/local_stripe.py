@@ -37,7 +37,7 @@ def hand_over_secrets(stack: LocalStack) -> None:
     """Put into the local Secrets Manager what an operator puts into a stage's."""
     secrets = boto3.client("secretsmanager")
     secrets.put_secret_value(
-        SecretId=stack.outputs["StripeSecret"],
+        SecretId=stack.outputs["StripeSecretName"],
         SecretString=json.dumps({"api_key": os.environ["STRIPE_API_KEY"]}),
     )
     # `stripe listen` prints it; without it every webhook is refused, and payments are read back.

@@ -128,13 +128,13 @@ def _read_cursor_key(grantee: Grantee, infrastructure: Infrastructure) -> Statem
 
 
 def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    if "StripeSecret" not in infrastructure.given_by:
+    if "StripeSecretName" not in infrastructure.given_by:
         return None
-    if "STRIPE_SECRET" not in grantee.needs.own_texts:
+    if "STRIPE_SECRET_NAME" not in grantee.needs.own_texts:
         return None
     # By its name: where Stripe is not chosen there is no such secret, and so no ARN. Secrets
     # Manager adds a dash and six characters to it.
-    secret = _arn("secretsmanager", "secret:${StripeSecret}-??????")
+    secret = _arn("secretsmanager", "secret:${StripeSecretName}-??????")
     return _allow("ReadStripeKey", ["secretsmanager:GetSecretValue"], secret)
 
 

@@ -231,8 +231,8 @@ def authenticate(intent: PaymentIntent, success: bool) -> None:
     """Do what the customer's bank does; a failure is told as one."""
     try:
         PaymentIntent._api_authenticate(intent.id, intent.client_secret, success)
-    except StripeError:
-        # It is declined after all, as the webhook tells.
+    except UserError:
+        # It was declined after all, as the webhook tells, or cancelled meanwhile.
         return
     if not success:
         webhooks.schedule_webhook(Event("payment_intent.payment_failed", intent))

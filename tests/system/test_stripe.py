@@ -40,7 +40,7 @@ def stack(emulator: Emulator) -> Iterator[LocalStack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
         with LocalStack(ROOT, parameters=parameters) as started:
-            put_secret("StripeSecret", started, {"api_key": API_KEY})
+            put_secret("StripeSecretName", started, {"api_key": API_KEY})
             put_secret("PaymentWebhookSecret", started, {"current": WEBHOOK_SECRET})
             yield started
     aws.forget_clients()

@@ -76,7 +76,7 @@ def test_stripe_s_key_is_read_by_payments_alone_and_by_its_name(layout, template
     }
 
     assert list(readers) == ["payments"]
-    assert readers["payments"].endswith(":secret:${StripeSecret}-??????")
+    assert readers["payments"].endswith(":secret:${StripeSecretName}-??????")
 
 
 def test_there_is_a_key_only_where_stripe_is_chosen(template):
