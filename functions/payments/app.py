@@ -56,18 +56,32 @@ def payments() -> DynamoDBPayments:
 
 @functools.cache
 def provider() -> PaymentProvider:
-    return simulator()
+    match os.environ["PAYMENT_PROVIDER"]:
+        case "stripe":
+            # Imported only where it is chosen: nothing else needs it (docs/measurements.md).
+            from payments.stripe import StripeProvider, client_of
+
+            key = aws.secret(os.environ["STRIPE_SECRET_NAME"])["api_key"]
+            return StripeProvider(
+                client_of(key, os.environ["STRIPE_API_BASE"]),
+                secrets=webhook_secrets,
+                return_url=os.environ["STRIPE_RETURN_URL"],
+            )
+        case "simulator":
+            return simulator()
+        case other:
+            raise ValueError(f"no payment provider {other}")
 
 
 @functools.cache
 def simulator() -> SimulatedProvider:
     return SimulatedProvider(
-        aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=_webhook_secrets
+        aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=webhook_secrets
     )
 
 
-def _webhook_secrets() -> list[str]:
-    """Read the secrets that may have signed a webhook: during a rotation there are two."""
+def webhook_secrets() -> list[str]:
+    """Give the keys that may have signed a webhook, the current one first."""
     stored = aws.secret(os.environ["PAYMENT_WEBHOOK_SECRET"])
     return [stored[name] for name in ("current", "previous") if name in stored]
 
@@ -262,7 +276,7 @@ def deliver_webhooks(event: DynamoDBEvent) -> dict[str, Any]:
     return webhooks.deliver(
         event.to_dict(),
         functions=Questions(aws.functions(), os.environ["STAGE"]),
-        secret=lambda: _webhook_secrets()[0],
+        secret=lambda: webhook_secrets()[0],
         now=utc_now(),
     )
 

@@ -139,7 +139,8 @@ def test_a_capture_nobody_knows_the_outcome_of_parks_the_order(town: Town) -> No
     checkout = bought(town, "pm_capture_timeout")
 
     assert checkout["order"]["status"] == "NEEDS_ATTENTION"
-    assert checkout["status"] == "RUNNING"
+    assert checkout["status"] == "UNDER_REVIEW"
+    assert (checkout["cart"]["status"], checkout["cart"]["lines"]) == ("OPEN", [])
     assert town.level("MUG") == (8, 2)
 
 
