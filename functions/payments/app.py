@@ -9,30 +9,44 @@ from typing import Any
 from chalice import Rate
 from chalice.app import CloudWatchEvent, DynamoDBEvent
 
-from payments import use_cases
-from payments.api import PaymentView, RefundRequest, RefundView
+from payments import bank, use_cases, webhooks
+from payments.api import ConfirmationView, PaymentView, RefundRequest, RefundView
+from payments.bank import BankAnswerError
 from payments.dynamodb import DynamoDBPayments
-from payments.messages import OrderCapture, OrderPayment
+from payments.messages import OrderCapture, OrderPayment, OwnedOrderPayment
 from payments.model import (
+    ChargeMismatchError,
     CurrencyMismatchError,
     PaymentNotFoundError,
     PaymentStatus,
     ProviderUnavailableError,
     RefundRefusedError,
     RefundTooLargeError,
+    UnknownChargeError,
 )
 from payments.ports import PaymentProvider
 from payments.simulator import SimulatedProvider
+from payments.use_cases import Heard
 from tradepost.kernel.clock import to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform import aws, outbox
-from tradepost.platform.arguments import IdempotencyKey
-from tradepost.platform.auth import Caller, Role
-from tradepost.platform.service import Service
+from tradepost.platform.arguments import IdempotencyKey, RawRequest
+from tradepost.platform.auth import BUYERS, PUBLIC, Caller, Role
+from tradepost.platform.logger import logger
+from tradepost.platform.questions import Questions
+from tradepost.platform.service import Reply, Service
+from tradepost.platform.webhooks import WebhookSignatureError
 
 app = Service("payments")
 
 _CASHIERS = {Role.SUPPORT, Role.ADMIN}
+
+_LOG_HEARD = {
+    Heard.NOTHING_NEW: logger.debug,
+    Heard.LOOKED_INTO: logger.info,
+    Heard.NOT_OURS: logger.warning,
+    Heard.DOES_NOT_FIT: logger.error,
+}
 
 
 @functools.cache
@@ -50,19 +64,24 @@ def provider() -> PaymentProvider:
             key = aws.secret(os.environ["STRIPE_SECRET_NAME"])["api_key"]
             return StripeProvider(
                 client_of(key, os.environ["STRIPE_API_BASE"]),
-                secrets=webhook_secrets,
+                secrets=_webhook_secrets,
                 return_url=os.environ["STRIPE_RETURN_URL"],
             )
         case "simulator":
-            return SimulatedProvider(
-                aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=webhook_secrets
-            )
+            return simulator()
         case other:
             raise ValueError(f"no payment provider {other}")
 
 
-def webhook_secrets() -> list[str]:
-    """Give the keys that may have signed a webhook, the current one first."""
+@functools.cache
+def simulator() -> SimulatedProvider:
+    return SimulatedProvider(
+        aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=_webhook_secrets
+    )
+
+
+def _webhook_secrets() -> list[str]:
+    """Read the secrets that may have signed a webhook: during a rotation there are two."""
     stored = aws.secret(os.environ["PAYMENT_WEBHOOK_SECRET"])
     return [stored[name] for name in ("current", "previous") if name in stored]
 
@@ -105,8 +124,87 @@ def refund_payment(
     return RefundView.of(refund)
 
 
+@app.get("/v1/payments/{order_id}/confirmation", roles=BUYERS, refusals=(PaymentNotFoundError,))
+def show_confirmation(order_id: str, caller: Caller) -> ConfirmationView:
+    """Show where to confirm your payment with your bank, if it has to be confirmed."""
+    payment = use_cases.confirmation_of(
+        order_id, customer_id=caller.principal_id, payments=payments()
+    )
+    return ConfirmationView.of(payment)
+
+
+@app.post(
+    "/v1/payments/{order_id}/confirmation",
+    roles=BUYERS,
+    refusals=(PaymentNotFoundError, ChargeMismatchError, ProviderUnavailableError),
+    repeatable="it looks up what the bank has said",
+)
+def complete_confirmation(order_id: str, caller: Caller) -> ConfirmationView:
+    """Have the shop look up your bank's answer: call it when you come back from there.
+
+    The order goes on by itself, with or without this call; it only need not wait to be told.
+    """
+    payment = use_cases.complete_confirmation(
+        order_id,
+        customer_id=caller.principal_id,
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+    return ConfirmationView.of(payment)
+
+
+@app.post(
+    webhooks.PATH,
+    roles=PUBLIC,
+    refusals=(WebhookSignatureError, ProviderUnavailableError),
+    repeatable="it only has the shop look at a charge",
+    body_bytes_max=webhooks.BODY_BYTES_MAX,
+)
+def hear_provider(raw: RawRequest) -> None:
+    """Hear from the payment provider that something may have happened to a charge.
+
+    The message is a hint: the shop believes what it reads back from the provider itself.
+    """
+    event = provider().event(raw, now=utc_now())
+    if event is None:
+        return
+    heard = use_cases.hear_provider(event, payments=payments(), provider=provider(), now=utc_now)
+    _LOG_HEARD[heard](
+        "provider heard", outcome=heard, order_id=event.order_id, reference=event.reference
+    )
+
+
+@app.get("/v1/simulator/bank/{reference}", roles=PUBLIC, refusals=(UnknownChargeError,))
+def show_bank(reference: str) -> Reply[str]:
+    """Show the page on which a test card's holder confirms a payment; only with the simulator."""
+    return Reply(bank.page(*_simulated(reference).asked(reference)), bank.HEADERS)
+
+
+@app.post(
+    "/v1/simulator/bank/{reference}",
+    roles=PUBLIC,
+    refusals=(UnknownChargeError, BankAnswerError),
+    repeatable="the first answer stands",
+    body_bytes_max=bank.ANSWER_BYTES_MAX,
+    content_types=("application/x-www-form-urlencoded",),
+)
+def answer_bank(reference: str, raw: RawRequest) -> Reply[str]:
+    """Tell the simulated bank what the card's holder says: `answer=confirm` or `answer=refuse`."""
+    bank_book = _simulated(reference)
+    bank_book.confirm(reference, approves=bank.approves(raw.body))
+    return Reply(bank.page(*bank_book.asked(reference)), bank.HEADERS)
+
+
+def _simulated(reference: str) -> SimulatedProvider:
+    """Reach the simulator, where it is the provider. Raises UnknownChargeError."""
+    if provider().name != SimulatedProvider.name:
+        raise UnknownChargeError(reference)
+    return simulator()
+
+
 @app.step
-def authorize_payment(step: OrderPayment) -> dict[str, Any]:
+def authorize_payment(step: OwnedOrderPayment) -> dict[str, Any]:
     """Set the order's money aside, or tell until when its customer may confirm it.
 
     Raises PaymentDeclinedError.
@@ -165,6 +263,21 @@ def relay(event: DynamoDBEvent) -> dict[str, Any]:
         event.to_dict(),
         table=os.environ["PAYMENTS_TABLE"],
         topic_arn=os.environ["EVENTS_TOPIC_ARN"],
+    )
+
+
+@app.on_dynamodb_record(
+    stream_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/simulators/stream/placeholder",
+    name="deliver_webhooks",
+    batch_size=25,
+)
+def deliver_webhooks(event: DynamoDBEvent) -> dict[str, Any]:
+    """Tell our own endpoint what became of the simulated provider's charges."""
+    return webhooks.deliver(
+        event.to_dict(),
+        functions=Questions(aws.functions(), os.environ["STAGE"]),
+        secret=lambda: _webhook_secrets()[0],
+        now=utc_now(),
     )
 
 

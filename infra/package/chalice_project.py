@@ -26,12 +26,12 @@ HTTP_HANDLER = "api_handler"
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as Chalice names it, and the queue or stream that invokes it, if one does."""
+    """A function as Chalice names it, and the queue or table's stream that invokes it, if any."""
 
     name: str
     is_authorizer: bool = False
     queue: str | None = None
-    reads_stream: bool = False
+    stream_of: str | None = None
 
     @property
     def logical_id(self) -> str:
@@ -87,10 +87,14 @@ def functions_of(app: Chalice) -> list[Function]:
     functions += [Function(one.name) for one in app.pure_lambda_functions]
     for source in app.event_sources:
         queue = getattr(source, "queue", None) or getattr(source, "queue_arn", None)
-        functions.append(
-            Function(source.name, queue=queue, reads_stream=hasattr(source, "stream_arn"))
-        )
+        functions.append(Function(source.name, queue=queue, stream_of=_table_of(source)))
     return functions
+
+
+def _table_of(source: Any) -> str | None:
+    """Take the table out of a stream's placeholder ARN: `...:table/<table>/stream/...`."""
+    arn = getattr(source, "stream_arn", None)
+    return None if arn is None else str(arn).split("/")[1]
 
 
 def settings_of(layout: Layout, context: str) -> dict[str, Any]:

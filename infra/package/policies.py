@@ -18,7 +18,7 @@ _WRITE_TABLE = ["BatchWriteItem", "ConditionCheckItem", "DeleteItem", "PutItem",
 class Grantee:
     """One function: its deployed name, and what its context's source needs.
 
-    `questions` are the deployed names of other contexts' functions that the source names.
+    `questions` are the deployed names of the functions that the source names.
     `queue_output` and `stream_output` name the output with the ARN of what invokes it.
     """
 
@@ -40,10 +40,10 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             *_own_stream(grantee),
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
-            _read_cursor_key(grantee, infrastructure),
+            *_read_secrets(grantee, infrastructure),
             _read_stripe_key(grantee, infrastructure),
             _start_checkouts(grantee, infrastructure),
-            _ask_other_contexts(grantee),
+            _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
         ]
     granted = [statement for statement in statements if statement is not None]
@@ -119,12 +119,13 @@ def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement 
     return _allow("SignTokens", ["kms:Sign"], _arn("kms", "key/${SigningKeyId}"))
 
 
-def _read_cursor_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    if "CursorSecret" not in infrastructure.given_by:
-        return None
-    if "CURSOR_SECRET" not in grantee.needs.texts:
-        return None
-    return _allow("ReadCursorKey", ["secretsmanager:GetSecretValue"], {"Ref": "CursorSecret"})
+def _read_secrets(grantee: Grantee, infrastructure: Infrastructure) -> list[Statement]:
+    """Let a function read each secret whose variable it, or what it imports, names."""
+    return [
+        _allow(f"Read{output}", ["secretsmanager:GetSecretValue"], {"Ref": output})
+        for variable, output in infrastructure.variables().items()
+        if output.endswith("Secret") and variable in grantee.needs.texts
+    ]
 
 
 def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
@@ -145,11 +146,11 @@ def _start_checkouts(grantee: Grantee, infrastructure: Infrastructure) -> Statem
     return _allow("StartCheckouts", ["states:StartExecution"], {"Ref": machine})
 
 
-def _ask_other_contexts(grantee: Grantee) -> Statement | None:
+def _ask_functions(grantee: Grantee) -> Statement | None:
     if not grantee.questions:
         return None
     functions = [_arn("lambda", f"function:{name}") for name in grantee.questions]
-    return _allow("AskOtherContexts", ["lambda:InvokeFunction"], functions)
+    return _allow("AskFunctions", ["lambda:InvokeFunction"], functions)
 
 
 def _send_mail(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:

@@ -14,7 +14,12 @@ ROUTES = {(spec.method, spec.path): spec for _, spec in specs()}
 CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 
 # Objects that exist nowhere, so that a request which is let in changes nothing.
-NOWHERE = {"handle": "no-such-product", "sku": "NO-SUCH-SKU", "order_id": "ord_nosuchorder"}
+NOWHERE = {
+    "handle": "no-such-product",
+    "sku": "NO-SUCH-SKU",
+    "order_id": "ord_nosuchorder",
+    "reference": "sim_nosuchcharge",
+}
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
 _PRODUCT = {
@@ -98,4 +103,5 @@ def body_of(spec: RouteSpec) -> bytes:
 
 
 def headers_of(spec: RouteSpec, key: str) -> dict[str, str]:
-    return {"Idempotency-Key": key} if spec.needs_idempotency_key else {}
+    headers = {"Content-Type": spec.content_types[0]} if spec.method != "GET" else {}
+    return {**headers, **({"Idempotency-Key": key} if spec.needs_idempotency_key else {})}

@@ -27,5 +27,8 @@ class OrderCapture(StepInput):
 
 
 class OrderPayment(StepInput):
-    customer_id: str = ""
     payment: _Due
+
+
+class OwnedOrderPayment(OrderPayment):
+    customer_id: str

@@ -8,6 +8,7 @@ under the same key.
 
 from payments.use_cases.authorizing import authorize_payment, void_payment
 from payments.use_cases.capturing import capture_payment
+from payments.use_cases.confirming import complete_confirmation, confirmation_of
 from payments.use_cases.refunding import refund_payment
 from payments.use_cases.settling import Heard, hear_provider, settle_payment
 
@@ -15,6 +16,8 @@ __all__ = [
     "Heard",
     "authorize_payment",
     "capture_payment",
+    "complete_confirmation",
+    "confirmation_of",
     "hear_provider",
     "refund_payment",
     "settle_payment",
