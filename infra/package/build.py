@@ -89,7 +89,7 @@ def _context_parts(
 
 
 def _questions(asking: ContextParts, parts: list[ContextParts]) -> tuple[str, ...]:
-    """Name the functions that a context's own source names, mostly other contexts'."""
+    """Name the functions that a context's own source names: another's, or its own routes."""
     return tuple(
         deployed_name(part.stage, part.context, function.name)
         for part in parts

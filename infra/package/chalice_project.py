@@ -26,12 +26,12 @@ HTTP_HANDLER = "api_handler"
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as Chalice names it, and the queue or table's stream that invokes it, if any."""
+    """A function as Chalice names it, and the queue or stream that invokes it, if one does."""
 
     name: str
     is_authorizer: bool = False
     queue: str | None = None
-    stream_of: str | None = None
+    stream_of: str | None = None  # a table's short name
 
     @property
     def logical_id(self) -> str:
@@ -87,14 +87,10 @@ def functions_of(app: Chalice) -> list[Function]:
     functions += [Function(one.name) for one in app.pure_lambda_functions]
     for source in app.event_sources:
         queue = getattr(source, "queue", None) or getattr(source, "queue_arn", None)
-        functions.append(Function(source.name, queue=queue, stream_of=_table_of(source)))
+        stream = getattr(source, "stream_arn", None)
+        stream_of = stream.split("/")[1] if stream else None
+        functions.append(Function(source.name, queue=queue, stream_of=stream_of))
     return functions
-
-
-def _table_of(source: Any) -> str | None:
-    """Take the table out of a stream's placeholder ARN: `...:table/<table>/stream/...`."""
-    arn = getattr(source, "stream_arn", None)
-    return None if arn is None else str(arn).split("/")[1]
 
 
 def settings_of(layout: Layout, context: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def stream_output(parts: ContextParts, function: Function) -> str | None:
     Raises
     ------
     PackagingError
-        No template has such a table.
+        No template has such a stream.
     """
     if function.stream_of is None:
         return None

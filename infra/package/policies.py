@@ -40,9 +40,9 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             *_own_stream(grantee),
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
-            *_read_secrets(grantee, infrastructure),
+            _read_secrets(grantee, infrastructure),
             _read_stripe_key(grantee, infrastructure),
-            _start_checkouts(grantee, infrastructure),
+            _start_executions(grantee, infrastructure),
             _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
         ]
@@ -119,13 +119,16 @@ def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement 
     return _allow("SignTokens", ["kms:Sign"], _arn("kms", "key/${SigningKeyId}"))
 
 
-def _read_secrets(grantee: Grantee, infrastructure: Infrastructure) -> list[Statement]:
-    """Let a function read each secret whose variable it, or what it imports, names."""
-    return [
-        _allow(f"Read{output}", ["secretsmanager:GetSecretValue"], {"Ref": output})
+def _read_secrets(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    secrets = [
+        output
         for variable, output in infrastructure.variables().items()
-        if output.endswith("Secret") and variable in grantee.needs.texts
+        if variable in grantee.needs.texts and output.endswith("Secret")
     ]
+    if not secrets:
+        return None
+    resources = [{"Ref": secret} for secret in secrets]
+    return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], resources)
 
 
 def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
@@ -139,11 +142,16 @@ def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statem
     return _allow("ReadStripeKey", ["secretsmanager:GetSecretValue"], secret)
 
 
-def _start_checkouts(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    machine = infrastructure.output_like("Checkout", "StateMachineArn")
-    if machine is None or "CHECKOUT_STATE_MACHINE_ARN" not in grantee.needs.own_texts:
+def _start_executions(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    machines = [
+        output
+        for variable, output in infrastructure.variables().items()
+        if variable in grantee.needs.own_texts and output.endswith("StateMachineArn")
+    ]
+    if not machines:
         return None
-    return _allow("StartCheckouts", ["states:StartExecution"], {"Ref": machine})
+    resources = [{"Ref": machine} for machine in machines]
+    return _allow("StartExecutions", ["states:StartExecution"], resources)
 
 
 def _ask_functions(grantee: Grantee) -> Statement | None:

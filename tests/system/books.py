@@ -137,4 +137,7 @@ def _all_was_told_once(town: Town, order_id: str, sold: bool) -> None:
     ]
 
     assert [sk for sk in outboxes if sk.startswith("OUTBOX#")] == []
-    assert told == [f"Your order {order_id} {'is confirmed' if sold else 'did not go through'}"]
+    assert sorted(told) == [
+        f"We have your order {order_id}",
+        f"Your order {order_id} {'is confirmed' if sold else 'did not go through'}",
+    ]

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from payments.cards import CARDS, NO_CARD, Webhooks
 from payments.ports import ChargeStatus
 from payments.simulator import WebhookBody
-from tradepost.kernel.errors import UnavailableError
 from tradepost.kernel.ids import derived_id
 from tradepost.platform.dynamodb import Item, from_item
 from tradepost.platform.logger import logger
@@ -26,17 +25,17 @@ PATH = "/v1/webhooks/payments"
 BODY_BYTES_MAX = 128 * 1024
 
 # The function that API Gateway asks on that path.
-_ENDPOINT = "payments-api_handler"
+ENDPOINT = "payments-api_handler"
 
 _SUCCESS = range(200, 300)
 
 
-class _Functions(Protocol):
-    def ask(self, function: str, question: Mapping[str, Any]) -> dict[str, Any]: ...
+# Posts a body with its headers, under the message's id; returns the answer's status.
+Post = Callable[[str, Mapping[str, str], str], int]
 
 
 def deliver(
-    stream_event: dict[str, Any], *, functions: _Functions, secret: Callable[[], str], now: datetime
+    stream_event: dict[str, Any], *, post: Post, secret: Callable[[], str], now: datetime
 ) -> dict[str, Any]:
     """Tell our endpoint of each charge that the records show changed, in their order.
 
@@ -45,7 +44,7 @@ def deliver(
     """
     for record in stream_event["Records"]:
         for message in _messages(record["dynamodb"]):
-            if not _is_taken(message, functions, secret(), now):
+            if not _is_taken(message, post, secret(), now):
                 failed = record["dynamodb"]["SequenceNumber"]
                 return {"batchItemFailures": [{"itemIdentifier": failed}]}
     return {"batchItemFailures": []}
@@ -68,7 +67,7 @@ def _messages(change: Mapping[str, Any]) -> Iterator[Item]:
             return
 
 
-def _is_taken(charge: Item, functions: _Functions, secret: str, now: datetime) -> bool:
+def _is_taken(charge: Item, post: Post, secret: str, now: datetime) -> bool:
     reference = charge["pk"].removeprefix("CHARGE#")
     body = WebhookBody(
         type=f"charge.{'refunded' if charge['refunded_minor'] else charge['status'].lower()}",
@@ -79,35 +78,7 @@ def _is_taken(charge: Item, functions: _Functions, secret: str, now: datetime) -
     ).model_dump_json()
     message_id = derived_id("msg", reference, str(charge["version"]))
     headers = signed_headers(secret, message_id, body, at=now)
-    try:
-        answer = functions.ask(_ENDPOINT, request(body, headers, message_id))
-    except UnavailableError:
-        answer = {"statusCode": 503}
-    is_taken = answer["statusCode"] in _SUCCESS
-    if not is_taken:
-        logger.warning("webhook not taken", status=answer["statusCode"], message_id=message_id)
-    return is_taken
-
-
-def request(body: str, headers: Mapping[str, str], request_id: str) -> dict[str, Any]:
-    """Make the event that API Gateway would make of the provider's request."""
-    sent = {"content-type": "application/json", **headers}
-    return {
-        "resource": PATH,
-        "path": PATH,
-        "httpMethod": "POST",
-        "headers": sent,
-        "multiValueHeaders": {name: [value] for name, value in sent.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": {
-            "httpMethod": "POST",
-            "resourcePath": PATH,
-            "requestId": request_id,
-            "identity": {"sourceIp": "127.0.0.1", "userAgent": "simulated-provider"},
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }
+    status = post(body, headers, message_id)
+    if status not in _SUCCESS:
+        logger.warning("webhook not taken", status=status, message_id=message_id)
+    return status in _SUCCESS
