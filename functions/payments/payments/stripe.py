@@ -252,9 +252,8 @@ class StripeProvider:
             return None
         match about["object"]:
             case "payment_intent":
-                return ProviderEvent(
-                    event["id"], about["id"], order_id, _STATUSES.get(about["status"])
-                )
+                status = _status_told(about["status"], about.get("last_payment_error"))
+                return ProviderEvent(event["id"], about["id"], order_id, status)
             case "charge" if about.get("payment_intent"):
                 return ProviderEvent(event["id"], about["payment_intent"], order_id)
             case _:
@@ -345,11 +344,17 @@ def _decline(told: stripe.StripeObject | None) -> PaymentDeclinedError:
 
 
 def _status(intent: PaymentIntent) -> ChargeStatus:
-    if intent.status == "requires_payment_method" and intent.last_payment_error:
-        return ChargeStatus.DECLINED
-    if intent.status not in _STATUSES:
+    status = _status_told(intent.status, intent.last_payment_error)
+    if status is None:
         raise ProviderUnavailableError(f"the intent is {intent.status}: nothing is decided yet")
-    return _STATUSES[intent.status]
+    return status
+
+
+def _status_told(status: str, last_payment_error: object) -> ChargeStatus | None:
+    """Translate a status; None while nothing is decided."""
+    if status == "requires_payment_method" and last_payment_error:
+        return ChargeStatus.DECLINED
+    return _STATUSES.get(status)
 
 
 def _order_of(told: Mapping[str, Any]) -> str | None:
