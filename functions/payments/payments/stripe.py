@@ -54,7 +54,7 @@ _TOLERANCE = timedelta(minutes=5)
 _SIGNATURE_HEADER = "stripe-signature"
 
 # docs.stripe.com/api/pagination: 1 to 100.
-_PAGE_CHARGES_MAX = 100
+_PAGE_MAX = 100
 
 _STATUSES = {
     "requires_payment_method": ChargeStatus.OPENED,
@@ -210,7 +210,7 @@ class StripeProvider:
 
     def _refund_sent(self, key: str, reference: str) -> stripe.Refund | None:
         with _outcome_unknown("refund", reference):
-            page = self._refunds.list({"payment_intent": reference, "limit": _PAGE_CHARGES_MAX})
+            page = self._refunds.list({"payment_intent": reference, "limit": _PAGE_MAX})
             for refund in page.auto_paging_iter():
                 if refund.metadata is not None and refund.metadata.to_dict().get("key") == key:
                     return refund
@@ -230,7 +230,7 @@ class StripeProvider:
         wanted: PaymentIntentListParams = {
             # Stripe counts whole seconds.
             "created": {"gte": math.ceil(start.timestamp()), "lt": math.ceil(end.timestamp())},
-            "limit": _PAGE_CHARGES_MAX,
+            "limit": _PAGE_MAX,
             "expand": ["data.latest_charge"],
         }
         if after is not None:
