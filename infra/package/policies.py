@@ -40,7 +40,7 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             *_own_stream(grantee),
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
-            _read_cursor_key(grantee, infrastructure),
+            _read_secrets(grantee, infrastructure),
             _start_checkouts(grantee, infrastructure),
             _ask_other_contexts(grantee),
             _send_mail(grantee, infrastructure),
@@ -118,12 +118,15 @@ def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement 
     return _allow("SignTokens", ["kms:Sign"], _arn("kms", "key/${SigningKeyId}"))
 
 
-def _read_cursor_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    if "CursorSecret" not in infrastructure.given_by:
+def _read_secrets(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    secrets = [
+        {"Ref": output}
+        for variable, output in infrastructure.variables().items()
+        if output.endswith("Secret") and variable in grantee.needs.texts
+    ]
+    if not secrets:
         return None
-    if "CURSOR_SECRET" not in grantee.needs.texts:
-        return None
-    return _allow("ReadCursorKey", ["secretsmanager:GetSecretValue"], {"Ref": "CursorSecret"})
+    return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets)
 
 
 def _start_checkouts(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
