@@ -232,11 +232,10 @@ def send_test_webhook(
 )
 def list_webhook_deliveries(endpoint_id: str, query: DeliveryPage) -> DeliveryList:
     """List the events for an address, newest first."""
-    endpoints().get(endpoint_id)
     listing = f"webhook-deliveries:{endpoint_id}:{query.status}"
-    found, position = deliveries().of_endpoint(
-        endpoint_id, query.status, query.limit, read_cursor(query.cursor, listing)
-    )
+    begin = read_cursor(query.cursor, listing)
+    endpoints().get(endpoint_id)
+    found, position = deliveries().of_endpoint(endpoint_id, query.status, query.limit, begin)
     return DeliveryList(
         deliveries=[DeliverySummaryView.of(delivery) for delivery in found],
         next_cursor=sign_cursor(position, listing),
@@ -301,6 +300,7 @@ def on_event(event: SQSEvent) -> dict[str, Any]:
                 one.event.event_id for one in fresh if one.endpoint_id == endpoint.endpoint_id
             ]
             for endpoint in known
+            if endpoint.is_enabled
         }
     )
     return answer

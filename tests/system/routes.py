@@ -14,7 +14,13 @@ ROUTES = {(spec.method, spec.path): spec for _, spec in specs()}
 CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 
 # Objects that exist nowhere, so that a request which is let in changes nothing.
-NOWHERE = {"handle": "no-such-product", "sku": "NO-SUCH-SKU", "order_id": "ord_nosuchorder"}
+NOWHERE = {
+    "handle": "no-such-product",
+    "sku": "NO-SUCH-SKU",
+    "order_id": "ord_nosuchorder",
+    "endpoint_id": "whe_nosuchendpoint",
+    "event_id": "evt_nosuchevent",
+}
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
 _PRODUCT = {
@@ -47,6 +53,12 @@ _ADDRESS = {
     "postal_code": "YO21 1AA",
     "country": "GB",
 }
+_ENDPOINT = {
+    # Nobody has this name (RFC 6761), so nobody is called.
+    "url": "https://books.invalid/webhooks",
+    "event_types": ["order.confirmed.v1"],
+    "description": "Accounting",
+}
 _PASSWORD = "seventeen purple herons"
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
@@ -73,6 +85,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
+    ("POST", "/v1/webhook-endpoints"): _ENDPOINT,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {**_ENDPOINT, "enabled": True},
 }
 
 

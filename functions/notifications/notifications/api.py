@@ -20,11 +20,13 @@ from notifications.endpoints import (
 from tradepost.platform.bodies import RequestModel, View, shown_as
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
 
+EVENT_TYPE_LENGTH_MAX = 100
+
 _PAGE_SIZE = 20
 
 # Read as browsers read it, so that what we check is what we call.
 _Address = Annotated[HttpUrl, UrlConstraints(max_length=URL_LENGTH_MAX)]
-_EventType = Annotated[str, StringConstraints(max_length=100)]
+_EventType = Annotated[str, StringConstraints(max_length=EVENT_TYPE_LENGTH_MAX)]
 _EventTypes = Annotated[list[_EventType], Field(min_length=1, max_length=EVENT_TYPES_MAX)]
 _Description = Annotated[str, Field(max_length=DESCRIPTION_LENGTH_MAX)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from notifications.deliveries import Attempt, Delivery, DeliveryStatus, PublishedEvent
 from notifications.endpoints import (
@@ -19,7 +19,7 @@ from notifications.endpoints import (
     require_address,
 )
 from notifications.ports import DeliveryBook, EndpointBook, Post, Secrets
-from tradepost.kernel.clock import Clock, to_text
+from tradepost.kernel.clock import Clock, from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.ids import derived_id
 from tradepost.kernel.randomness import RandomBytes
@@ -70,7 +70,7 @@ def register_endpoint(
             generation=1,
             previous_until=None,
             version=1,
-            created_at=now(),
+            created_at=_as_kept(now()),
         ),
         fingerprint,
     )
@@ -131,7 +131,7 @@ def rotate_secret(
         generation = endpoints.rotation(endpoint_id, reference)
         if generation is not None:
             return endpoint, generation
-        rotated = endpoint.rotated(now())
+        rotated = endpoint.rotated(_as_kept(now()))
         try:
             endpoints.rotate(rotated, reference)
         except StaleError:
@@ -296,6 +296,11 @@ def send_test(
             now=now,
         )
     return event_id
+
+
+def _as_kept(moment: datetime) -> datetime:
+    """Cut a moment to what is kept of it, so that it is told alike now and later."""
+    return from_text(to_text(moment))
 
 
 def _require_sense(
