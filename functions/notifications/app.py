@@ -282,27 +282,19 @@ def on_fact(event: SQSEvent) -> dict[str, Any]:
 @app.on_sqs_message(queue="notifications-webhooks", name="on_event", batch_size=10)
 def on_event(event: SQSEvent) -> dict[str, Any]:
     """Keep each event for every endpoint that wants it, then send what is new."""
-    known = endpoints().all()
+    known = functools.cache(endpoints().all)  # read once a batch
     fresh: list[Delivery] = []
 
     def take(message: str) -> None:
+        event = published_event(message)
         fresh.extend(
-            webhooks.take_event(
-                published_event(message), endpoints=known, deliveries=deliveries(), now=utc_now
-            )
+            webhooks.take_event(event, endpoints=known(), deliveries=deliveries(), now=utc_now)
         )
 
     # Whatever is published may be wanted: there is no type that nobody reacts to.
     answer = consume(event.to_dict(), event.context, reactions=defaultdict(lambda: take))
-    _send(
-        {
-            endpoint: [
-                one.event.event_id for one in fresh if one.endpoint_id == endpoint.endpoint_id
-            ]
-            for endpoint in known
-            if endpoint.is_enabled
-        }
-    )
+    if fresh:
+        _send({endpoint: _of(endpoint, fresh) for endpoint in known() if endpoint.is_enabled})
     return answer
 
 
@@ -325,6 +317,10 @@ def _send(due: Mapping[Endpoint, Sequence[str]]) -> None:
         return
     with ThreadPoolExecutor(ENDPOINTS_MAX) as pool:
         list(pool.map(_send_to_one, rounds))
+
+
+def _of(endpoint: Endpoint, fresh: Sequence[Delivery]) -> list[str]:
+    return [one.event.event_id for one in fresh if one.endpoint_id == endpoint.endpoint_id]
 
 
 def _send_to_one(due: tuple[Endpoint, Sequence[str]]) -> None:

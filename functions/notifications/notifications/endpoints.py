@@ -115,12 +115,13 @@ class Endpoint:
         )
 
     def changed(self, change: EndpointChange) -> Endpoint:
-        """Apply what somebody asked for. Enabling forgets the failures."""
+        """Apply what somebody asked for. Enabling forgets the failures; so does another address."""
         changed = replace(
             self,
             url=self.url if change.url is None else change.url,
             event_types=self.event_types if change.event_types is None else change.event_types,
             description=self.description if change.description is None else change.description,
+            failing_since=self.failing_since if change.url in (None, self.url) else None,
             version=self.version + 1,
         )
         if change.enabled is None or change.enabled == self.is_enabled:

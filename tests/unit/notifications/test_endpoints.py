@@ -124,6 +124,15 @@ def test_enabling_forgets_why_it_was_disabled() -> None:
     assert (enabled.disabled_reason, enabled.failing_since) == (None, None)
 
 
+def test_another_address_has_not_failed_yet() -> None:
+    failing = an_endpoint(failing_since=NOON)
+
+    moved = failing.changed(EndpointChange(url="https://new.example.com/"))
+    unmoved = failing.changed(EndpointChange(url=failing.url, description="x"))
+
+    assert (moved.failing_since, unmoved.failing_since) == (None, NOON)
+
+
 def test_changing_the_description_of_a_dead_endpoint_wakes_nothing() -> None:
     dead = an_endpoint(status=EndpointStatus.DISABLED, disabled_reason=DisabledReason.DEAD)
 
