@@ -85,9 +85,17 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
         part.strip("{}") for _, path in ROUTES for part in path.split("/") if part.startswith("{")
     }
 
-    # Products and stock are everybody's; a cart is the caller's own and has no id in its path. A
-    # reference is the simulated bank's, whose page knows nobody but a test card.
-    assert named_in_paths == {"order_id", "handle", "sku", "reference"}
+    # Products and stock are everybody's; webhooks are the shop's, and what they carry is nobody's.
+    # A cart is the caller's own and has no id in its path. A claim and a return stand below their
+    # order. A reference is the simulated bank's, whose page knows nobody but a test card.
+    assert named_in_paths - {"claim_id", "return_id", "tracking_number", "event"} == {
+        "order_id",
+        "handle",
+        "sku",
+        "reference",
+        "endpoint_id",
+        "event_id",
+    }
     assert set(BUYERS_ROUTES) | set(STAFF_ROUTES) == set(BY_ORDER)
 
 
