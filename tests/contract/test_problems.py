@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -12,7 +13,7 @@ from infra.gateway_responses import RESPONSES
 from infra.openapi import generate
 from orders import model as orders_model
 from tests.contract.documents import code, rows, sections
-from tests.contract.project import CONTEXTS, app_of
+from tests.contract.project import CONTEXTS, app_of, application_modules, parsed, place
 from tradepost.kernel.errors import DomainError, UnavailableError
 from tradepost.platform.http import status_of
 
@@ -125,3 +126,19 @@ def test_a_reason_is_the_code_of_the_refusal_behind_it():
     codes = {error.__name__: error.code for errors in error_classes().values() for error in errors}
 
     assert {name: codes[name] for name in orders_model._REASONS} == orders_model._REASONS
+
+
+def test_no_refusal_has_a_fact_that_hides_a_member_of_the_document():
+    own = {"type", "title", "status", "detail", "code", "request_id"}
+    hidden = [
+        place(path, node)
+        for path in application_modules()
+        for refusal in ast.walk(parsed(path))
+        if isinstance(refusal, ast.ClassDef) and refusal.name.endswith("Error")
+        for node in ast.walk(refusal)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and node.attr in own
+    ]
+
+    assert hidden == []

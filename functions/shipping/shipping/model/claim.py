@@ -52,7 +52,7 @@ class ClaimNotPossibleError(ConflictError):
     def __init__(self, kind: ClaimKind, status: ShipmentStatus) -> None:
         super().__init__(f"a parcel that is {status} cannot be claimed as {kind} now")
         self.kind = kind
-        self.status = status
+        self.shipment_status = status
 
 
 class ClaimTooEarlyError(ConflictError):
@@ -91,7 +91,7 @@ class ClaimTransitionError(ConflictError):
     def __init__(self, claim_id: str, status: ClaimStatus) -> None:
         super().__init__(f"{claim_id} is {status}")
         self.claim_id = claim_id
-        self.status = status
+        self.claim_status = status
 
 
 class ClaimNotFoundError(NotFoundError):

@@ -61,7 +61,7 @@ class ReturnNotPossibleError(ConflictError):
 
     def __init__(self, status: ShipmentStatus, until: datetime | None) -> None:
         super().__init__("only what was delivered may be returned, and not too late")
-        self.status = status
+        self.shipment_status = status
         self.until = to_text(until) if until else None
 
 
@@ -95,7 +95,7 @@ class ReturnTransitionError(ConflictError):
     def __init__(self, return_id: str, status: ReturnStatus, wanted: ReturnStatus) -> None:
         super().__init__(f"{return_id} is {status} and cannot become {wanted}")
         self.return_id = return_id
-        self.status = status
+        self.return_status = status
         self.wanted = wanted
 
 
