@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
@@ -14,9 +14,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.system.routes import BODIES, ROUTES, named
+from tests.system.routes import BODIES, NOWHERE, ROUTES, named
 from tests.system.shopper import Person, Town, registered
-from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.kernel.ids import derived_id
 from tradepost.platform.auth import BUYERS, PUBLIC, Role
 from tradepost.platform.service import RouteSpec
@@ -24,6 +23,9 @@ from tradepost.platform.service import RouteSpec
 BY_ORDER = {route: spec for route, spec in ROUTES.items() if "{order_id}" in spec.path}
 BUYERS_ROUTES = sorted(route for route, spec in BY_ORDER.items() if spec.roles & BUYERS)
 STAFF_ROUTES = sorted(route for route, spec in BY_ORDER.items() if not spec.roles & BUYERS)
+
+# What these orders are too young for: to its owner, that is all that stands in the way.
+NOT_DELIVERED_YET = {"claim_not_possible", "return_not_possible"}
 
 MISSING = "ord_00000000000000000000000000"
 
@@ -69,7 +71,7 @@ def stored() -> list[Any]:
 def sent(person: Person, spec: RouteSpec, order_id: str) -> httpx.Response:
     body = BODIES.get((spec.method, spec.path))
     headers = {"Idempotency_Key": f"for-{order_id}"} if spec.needs_idempotency_key else {}
-    path = spec.path.format(order_id=order_id)
+    path = spec.path.format(**{**NOWHERE, "order_id": order_id})
     return person.send(spec.method, path, body, **headers)
 
 
@@ -87,8 +89,11 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
     }
 
     # Products and stock are everybody's; a cart is the caller's own and has no id in its path. A
-    # reference is the simulated bank's, whose page knows nobody but a test card.
-    assert named_in_paths == {"order_id", "handle", "sku", "reference"}
+    # reference is the simulated bank's, whose page knows nobody but a test card. Claims and returns
+    # are found under their order; parcels of the simulated carrier are moved by staff.
+    below_an_order = {"claim_id", "return_id"}
+    of_simulators = {"reference", "tracking_number", "event"}
+    assert named_in_paths == {"order_id", "handle", "sku"} | below_an_order | of_simulators
     assert set(BUYERS_ROUTES) | set(STAFF_ROUTES) == set(BY_ORDER)
 
 
@@ -108,7 +113,8 @@ def test_somebody_elses_order_is_told_from_a_missing_one_by_nothing(
         assert told(others, owner.order_id) == told(missing, MISSING), who
     assert stored() == before
     for owner in buyers:
-        assert sent(owner.person, spec, owner.order_id).status_code == spec.status, owner.name
+        own = sent(owner.person, spec, owner.order_id)
+        assert own.status_code == spec.status or own.json()["code"] in NOT_DELIVERED_YET, owner.name
 
 
 @pytest.mark.parametrize("route", STAFF_ROUTES, ids=named)
@@ -201,14 +207,6 @@ def test_a_profile_is_the_callers_whoever_is_named(town: Town) -> None:
 
     assert refused.status_code == 422
     assert another.get("/v1/users/me").json() == theirs
-
-
-@pytest.fixture
-def at() -> Iterator[Callable[[timedelta], None]]:
-    """Stop the shop's clock so far from now."""
-    now = utc_now()
-    yield lambda shift: set_clock(lambda: now + shift)
-    set_clock(None)
 
 
 class Listing:
