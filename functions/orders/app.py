@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -247,20 +248,24 @@ def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.lambda_function(name="order_contact")
 def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Tell whom to write to about an order: asked by notifications, at the moment of writing.
+    """Tell whom to write to about an order, and of what: asked by notifications while it writes.
 
-    Events carry no personal data, so this is the one way it leaves orders.
+    Events carry no personal data, so this is the one way it leaves orders. The lines are read
+    only for `with_lines`.
     """
     try:
         order = orders().get(event["order_id"])
     except OrderNotFoundError:
         return {"email": None}
+    lines = orders().lines(order.order_id) if event.get("with_lines") else []
     return {
         "email": order.email,
         "name": order.shipping_address.get("name", ""),
         "total_minor": order.total.amount_minor,
         "currency": order.total.currency,
         "line_count": order.line_count,
+        "status": order.status,
+        "lines": [asdict(line) for line in lines],
     }
 
 

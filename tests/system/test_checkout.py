@@ -27,7 +27,9 @@ def test_a_guest_buys_and_the_order_is_confirmed_paid_and_booked(town: Town) -> 
     assert town.level("MUG") == (8, 0)
 
 
-def test_a_confirmed_order_empties_the_cart_and_sends_one_mail(town: Town) -> None:
+def test_a_confirmed_order_empties_the_cart_and_is_mailed_when_placed_and_when_confirmed(
+    town: Town,
+) -> None:
     town.sells("MUG", on_hand=10)
     guest = town.guest()
 
@@ -35,10 +37,14 @@ def test_a_confirmed_order_empties_the_cart_and_sends_one_mail(town: Town) -> No
     town.settles()
 
     cart = guest.get("/v1/cart").json()
-    mails = town.stack.mailbox.list("grace@example.com")
+    mails = {mail["subject"]: mail for mail in town.stack.mailbox.list("grace@example.com")}
     assert (cart["status"], cart["lines"]) == ("OPEN", [])
-    assert [mail["subject"] for mail in mails] == [f"Your order {order_id} is confirmed"]
-    assert "12.50 GBP" in mails[0]["text"]
+    assert len(town.stack.mailbox.list("grace@example.com")) == 2
+    assert mails.keys() == {f"We have your order {order_id}", f"Your order {order_id} is confirmed"}
+    for mail in mails.values():
+        for part in ("text", "html"):
+            assert "Product MUG" in mail[part]
+            assert "12.50 GBP" in mail[part]
 
 
 def test_a_double_click_makes_one_order(town: Town) -> None:

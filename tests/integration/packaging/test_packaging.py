@@ -217,7 +217,7 @@ def test_only_who_signs_tokens_may_sign(layout, template):
 
 
 def test_only_who_starts_checkouts_may_start_them(layout, template):
-    assert _contexts_allowed(layout, template, "states:StartExecution") <= {"carts"}
+    assert _contexts_allowed(layout, template, "states:StartExecution") <= {"carts", "orders"}
 
 
 def test_a_table_is_used_by_its_own_context(layout, template):
