@@ -11,13 +11,14 @@ from tradepost.platform import aws
 from tradepost.platform.dynamodb import from_item
 
 # How an order may have ended, and the parcel with it.
-ENDS = {"CONFIRMED": "BOOKED", "SHIPPED": "DISPATCHED", "CANCELLED": "CANCELLED"}
+ENDS = {"CONFIRMED": "LABELLED", "SHIPPED": "DISPATCHED", "CANCELLED": "CANCELLED"}
 
 # Why an order was cancelled that nothing stood in the way of.
 CALLED_OFF = {"cancelled_by_customer", "cancelled_by_staff", "carrier_failed"}
 
 # How the provider may have a charge whose payment has ended so in our book. One that was opened
-# and never asked for money stays open with the provider: there is nothing to free.
+# and never asked for money stays open with the provider, one that its bank declined stays declined:
+# there is nothing to free.
 ENDS_OF_A_CHARGE = {
     "CAPTURED": {"CAPTURED"},
     "VOIDED": {"VOIDED", "OPENED", "DECLINED"},
@@ -44,7 +45,8 @@ def provider_charge(order_id: str) -> dict[str, Any] | None:
 
 
 def carrier_booking(order_id: str) -> dict[str, Any] | None:
-    return items("simulators", f"PARCEL#book#{order_id}").get("PARCEL")
+    number = derived_id("trk", f"book#{order_id}")
+    return items("simulators", f"PARCEL#{number}").get("PARCEL")
 
 
 def agree(town: Town, buyer: Person, order_id: str, *, sku: str, set_aside: bool = False) -> str:
@@ -133,7 +135,7 @@ def _parcel_agrees(order: dict[str, Any], sold: bool) -> None:
 
     assert shipment["status"] == ENDS[order["status"]]
     assert booking is not None
-    assert booking["status"] == ("BOOKED" if sold else "CANCELLED")
+    assert booking["status"] == ("LABELLED" if sold else "CANCELLED")
 
 
 def _all_was_told_once(town: Town, order: dict[str, Any], sold: bool) -> None:
