@@ -32,7 +32,8 @@ async def hear_customer(request: web.Request) -> web.Response:
     """Confirm or refuse as the customer says, and send them back."""
     intent = PaymentIntent._api_retrieve(request.match_info["id"])
     corrections.authenticate(intent, (await request.post())["success"] == "true")
-    told = urlencode({"payment_intent": intent.id, "redirect_status": intent.status})
+    status = "succeeded" if intent.status == "requires_capture" else "failed"
+    told = urlencode({"payment_intent": intent.id, "redirect_status": status})
     raise web.HTTPSeeOther(f"{intent._return_url}?{told}")
 
 

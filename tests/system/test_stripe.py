@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import boto3
 import pytest
+import stripe
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
 from infra.local.server import LocalSite
@@ -163,6 +165,115 @@ def test_a_refund_of_the_staff_is_made_at_stripe_once(town, emulator):
     assert (unknown.status_code, known.status_code) == (503, 201)
     assert [refund["amount"] for refund in refunds] == [1000]
     assert town.payment(order_id)["refunded"]["amount_minor"] == 1000
+
+
+def awaiting(town: Town) -> tuple[Person, str, str]:
+    """Have a guest check out with a card whose bank asks; return also where it asks."""
+    guest, order_id = checked_out(town, "pm_card_threeDSecure2Required")
+    confirmation = guest.get(f"/v1/payments/{order_id}/confirmation").json()
+    assert order_status(guest, order_id) == "AWAITING_PAYMENT"
+    return guest, order_id, confirmation["action_url"]
+
+
+def order_status(guest: Person, order_id: str) -> str:
+    status: str = guest.get(f"/v1/orders/{order_id}").json()["status"]
+    return status
+
+
+def until(town: Town, holds: Callable[[], bool]) -> None:
+    """Let the shop run until Stripe's webhook has come and done its work."""
+    give_up = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < give_up, "no webhook came"
+        town.settles()
+
+
+@pytest.mark.usefixtures("webhooks")
+def test_a_customer_confirms_at_the_bank_and_the_webhook_finishes_the_order(town, emulator):
+    guest, order_id, bank = awaiting(town)
+
+    back_at = emulator.customer_answers(bank, success=True)
+    until(town, lambda: order_status(guest, order_id) == "CONFIRMED")
+
+    assert back_at.startswith("https://shop.example/paid?")
+    assert outcome(guest, order_id) == ("CONFIRMED", None)
+    assert intent_of(emulator, order_id)["amount_received"] == 2500
+
+
+@pytest.mark.usefixtures("webhooks")
+def test_a_customer_refuses_at_the_bank_and_the_webhook_ends_the_order(town, emulator):
+    guest, order_id, bank = awaiting(town)
+
+    emulator.customer_answers(bank, success=False)
+    until(town, lambda: order_status(guest, order_id) == "CANCELLED")
+
+    assert outcome(guest, order_id) == ("FAILED", "payment_declined")
+    assert town.level("MUG") == (10, 0)
+
+
+def test_the_returning_browser_finishes_the_order_where_the_webhook_is_lost(town, emulator):
+    guest, order_id, bank = awaiting(town)
+    emulator.customer_answers(bank, success=True)
+
+    told = guest.post(f"/v1/payments/{order_id}/confirmation")
+    town.settles()
+
+    assert told.json()["status"] == "AUTHORIZED"
+    assert outcome(guest, order_id) == ("CONFIRMED", None)
+
+
+def test_an_order_cancelled_while_its_customer_is_at_the_bank_is_not_paid(town, emulator):
+    guest, order_id, bank = awaiting(town)
+
+    guest.post(f"/v1/orders/{order_id}/cancellation")
+    town.settles()
+    emulator.customer_answers(bank, success=True)
+    guest.post(f"/v1/payments/{order_id}/confirmation")
+    town.settles()
+
+    intent = intent_of(emulator, order_id)
+    assert order_status(guest, order_id) == "CANCELLED"
+    assert (intent["status"], intent["amount_received"]) == ("canceled", 0)
+    assert town.level("MUG") == (10, 0)
+
+
+def test_a_confirmed_order_that_is_cancelled_gets_its_money_back_from_stripe(town, emulator):
+    guest, order_id = checked_out(town, "pm_card_visa")
+
+    guest.post(f"/v1/orders/{order_id}/cancellation")
+    town.settles()
+
+    refunds = emulator.http.get("/v1/refunds").json()["data"]
+    assert order_status(guest, order_id) == "CANCELLED"
+    assert [refund["amount"] for refund in refunds] == [2500]
+    assert town.payment(order_id)["status"] == "REFUNDED"
+    assert town.level("MUG") == (10, 0)
+
+
+def test_a_webhook_that_stripe_did_not_sign_moves_nothing(town, emulator):
+    guest, order_id, bank = awaiting(town)
+    emulator.customer_answers(bank, success=True)
+    intent = intent_of(emulator, order_id)
+    body = json.dumps({"id": "evt_1", "object": "event", "data": {"object": intent}})
+    forged = stripe.WebhookSignature.generate_signature_header(body, "whsec_of_a_stranger")
+
+    refused = town.http.post(
+        "/v1/webhooks/payments",
+        content=body,
+        headers={"Stripe-Signature": forged, "Content-Type": "application/json"},
+    )
+    town.settles()
+
+    assert refused.status_code == 401
+    assert order_status(guest, order_id) == "AWAITING_PAYMENT"
+
+
+def test_the_simulated_bank_is_closed(town, emulator):
+    _, order_id, _ = awaiting(town)
+
+    asked = town.nobody.get(f"/v1/simulator/bank/{intent_of(emulator, order_id)['id']}")
+
+    assert asked.status_code == 404
 
 
 def test_no_more_is_refunded_than_was_captured(town, emulator):

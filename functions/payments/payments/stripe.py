@@ -54,7 +54,7 @@ _TOLERANCE = timedelta(minutes=5)
 _SIGNATURE_HEADER = "stripe-signature"
 
 # docs.stripe.com/api/pagination: 1 to 100.
-_PAGE_CHARGES_MAX = 100
+_PAGE_MAX = 100
 
 _STATUSES = {
     "requires_payment_method": ChargeStatus.OPENED,
@@ -210,7 +210,7 @@ class StripeProvider:
 
     def _refund_sent(self, key: str, reference: str) -> stripe.Refund | None:
         with _outcome_unknown("refund", reference):
-            page = self._refunds.list({"payment_intent": reference, "limit": _PAGE_CHARGES_MAX})
+            page = self._refunds.list({"payment_intent": reference, "limit": _PAGE_MAX})
             for refund in page.auto_paging_iter():
                 if refund.metadata is not None and refund.metadata.to_dict().get("key") == key:
                     return refund
@@ -230,7 +230,7 @@ class StripeProvider:
         wanted: PaymentIntentListParams = {
             # Stripe counts whole seconds.
             "created": {"gte": math.ceil(start.timestamp()), "lt": math.ceil(end.timestamp())},
-            "limit": _PAGE_CHARGES_MAX,
+            "limit": _PAGE_MAX,
             "expand": ["data.latest_charge"],
         }
         if after is not None:
@@ -252,9 +252,8 @@ class StripeProvider:
             return None
         match about["object"]:
             case "payment_intent":
-                return ProviderEvent(
-                    event["id"], about["id"], order_id, _STATUSES.get(about["status"])
-                )
+                status = _status_told(about["status"], about.get("last_payment_error"))
+                return ProviderEvent(event["id"], about["id"], order_id, status)
             case "charge" if about.get("payment_intent"):
                 return ProviderEvent(event["id"], about["payment_intent"], order_id)
             case _:
@@ -345,11 +344,17 @@ def _decline(told: stripe.StripeObject | None) -> PaymentDeclinedError:
 
 
 def _status(intent: PaymentIntent) -> ChargeStatus:
-    if intent.status == "requires_payment_method" and intent.last_payment_error:
-        return ChargeStatus.DECLINED
-    if intent.status not in _STATUSES:
+    status = _status_told(intent.status, intent.last_payment_error)
+    if status is None:
         raise ProviderUnavailableError(f"the intent is {intent.status}: nothing is decided yet")
-    return _STATUSES[intent.status]
+    return status
+
+
+def _status_told(status: str, last_payment_error: object) -> ChargeStatus | None:
+    """Translate a status; None while nothing is decided."""
+    if status == "requires_payment_method" and last_payment_error:
+        return ChargeStatus.DECLINED
+    return _STATUSES.get(status)
 
 
 def _order_of(told: Mapping[str, Any]) -> str | None:

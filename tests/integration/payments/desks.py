@@ -13,6 +13,7 @@ from typing import Protocol
 
 from payments.ports import Charge, ChargeStatus, PaymentProvider
 from payments.simulator import SimulatedProvider, WebhookBody
+from tests.integration.payments import stripe_desk
 from tests.integration.tables import tables
 from tradepost.kernel.money import Money
 from tradepost.platform.arguments import RawRequest
@@ -80,7 +81,16 @@ def simulated() -> Iterator[Desk]:
         yield SimulatedDesk(provider, secrets)
 
 
-DESKS: dict[str, Callable[[], AbstractContextManager[Desk]]] = {"simulator": simulated}
+@contextmanager
+def stripe_emulated() -> Iterator[Desk]:
+    with stripe_desk.emulated([SECRET]) as desk:
+        yield desk
+
+
+DESKS: dict[str, Callable[[], AbstractContextManager[Desk]]] = {
+    "simulator": simulated,
+    "stripe": stripe_emulated,
+}
 
 
 def an_order() -> str:

@@ -424,6 +424,30 @@ def test_a_webhook_is_believed_under_the_new_secret_and_the_old(listener, secret
     assert event == ProviderEvent("evt_1", "pi_1", "ord_1", ChargeStatus.AUTHORIZED)
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "claim"),
+    [
+        ("requires_payment_method", None, ChargeStatus.OPENED),
+        ("requires_payment_method", {"code": "card_declined"}, ChargeStatus.DECLINED),
+        ("requires_action", None, ChargeStatus.REQUIRES_ACTION),
+        ("processing", None, None),
+        ("succeeded", None, ChargeStatus.CAPTURED),
+        ("canceled", None, ChargeStatus.VOIDED),
+        ("a status of next year", None, None),
+    ],
+)
+def test_a_webhook_claims_what_has_become_of_the_intent(listener, status, error, claim):
+    intent = {
+        "object": "payment_intent",
+        "id": "pi_1",
+        "status": status,
+        "last_payment_error": error,
+        "metadata": {"order_id": "ord_1"},
+    }
+
+    assert listener.event(sent(intent), now=NOW).status is claim
+
+
 def test_a_refund_made_in_the_dashboard_is_heard_of(listener):
     charge = {
         "object": "charge",
