@@ -126,16 +126,17 @@ def _replay(options: Options, place: Place) -> Replayed:
         replay = _Replay(
             place, place.staff(), place.books(), run, shop, reversals, options.concurrency
         )
-        played, reconciliation, problems = replay.play()
+        end = replay.play()
     return Replayed(
         run=run.name,
         history=history,
         shop=shop,
         matching=matching,
         reversals=reversals,
-        reconciliation=reconciliation,
-        timing=timing_of(played),
-        problems=problems,
+        reconciliation=end.reconciliation,
+        timing=timing_of(end.played),
+        problems=end.problems,
+        taking_back_seconds=end.taking_back_seconds,
         seconds=seconds_now() - began,
     )
 
@@ -146,6 +147,16 @@ def _run(options: Options) -> Run:
     if RUN_NAME.fullmatch(options.run) is None:
         raise UnreadableFileError("a run's name is up to 40 lower-case letters, digits and hyphens")
     return Run(options.run)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What came of a replay. `problems` is what the shop refused."""
+
+    played: list[Played]
+    reconciliation: Reconciliation
+    problems: list[str]
+    taking_back_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +171,8 @@ class _Replay:
     reversals: Sequence[Reversal]
     concurrency: int
 
-    def play(self) -> tuple[list[Played], Reconciliation, list[str]]:
-        """Prepare the shop, play everything, and compare; tell also what was refused."""
+    def play(self) -> _End:
+        """Prepare the shop, play everything, and compare."""
         earlier, restocked = self._earlier()
         sold = self._sold(earlier)
         self._publish()
@@ -169,7 +180,9 @@ class _Replay:
         customers = self._open_accounts(earlier)
         played = self._sell(earlier, customers)
         orders = {each.invoice.number: each.order_id for each in played if each.order_id}
+        began = seconds_now()
         refused = self._take_back(orders, customers)
+        ended = seconds_now()
         claims = Claims(
             invoices=self.implied.invoices,
             orders=orders,
@@ -180,7 +193,7 @@ class _Replay:
             stock_before=stock_before,
         )
         problems = [f"invoice {p.invoice.number}: {p.problem}" for p in played if p.problem]
-        return played, self._reconcile(claims), [*problems, *refused]
+        return _End(played, self._reconcile(claims), [*problems, *refused], ended - began)
 
     def _earlier(self) -> tuple[dict[str, OrderBook], dict[str, int]]:
         """Find what an interrupted replay of the same run left, once nothing of it moves any more.

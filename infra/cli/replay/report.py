@@ -54,6 +54,7 @@ class Replayed:
     reconciliation: Reconciliation
     timing: Timing
     problems: Sequence[str]  # what the shop refused
+    taking_back_seconds: float  # parcels, cancellations, returns and refunds
     seconds: float
 
 
@@ -90,7 +91,7 @@ def report_of(replayed: Replayed) -> Report:
         "problems": list(replayed.problems),
         "differences": list(books.differences[:_DIFFERENCES_SHOWN_MAX]),
         "differences_count": len(books.differences),
-        "timing": _timing(replayed.timing, replayed.seconds),
+        "timing": _timing(replayed),
     }
 
 
@@ -241,9 +242,11 @@ def _price(amount_minor: int) -> Decimal:
     return (Decimal(amount_minor) / MINOR_PER_MAJOR).quantize(_PENNY)
 
 
-def _timing(timing: Timing, seconds: float) -> Report:
+def _timing(replayed: Replayed) -> Report:
+    timing = replayed.timing
     return {
-        "seconds": round(seconds, 1),
+        "seconds": round(replayed.seconds, 1),
+        "taking_back_seconds": round(replayed.taking_back_seconds, 1),
         "checkout_p50_ms": timing.p50_ms,
         "checkout_p95_ms": timing.p95_ms,
         **_pace(timing.whole),

@@ -81,7 +81,7 @@ class Reverser:
 
     def _deliver(self, order_id: str) -> None:
         shipment = f"/v1/shipments/{quote(order_id)}"
-        self._await(self._staff, shipment, _ON_ITS_WAY)
+        self._await("the parcel", _ON_ITS_WAY, lambda: self._staff.call("GET", shipment)["status"])
         for scan in ("pick", "dispatch", "delivery"):
             self._staff.call("POST", f"{shipment}/{scan}")
 
@@ -90,11 +90,11 @@ class Reverser:
         buyer = self._buyer(reversal)
         order = f"/v1/orders/{quote(order_id)}"
         buyer.call("POST", f"{order}/cancellation", {"reason": _reason(reversal)})
-        self._await(buyer, order, {"CANCELLED"})
+        self._await("the order", {"CANCELLED"}, lambda: buyer.call("GET", order)["status"])
 
     def _return(self, order_id: str, reversal: Reversal) -> None:
         """Ask as the buyer, approve as staff, receive as the warehouse, and wait for the refund."""
-        returns = f"/v1/returns/{quote(order_id)}"
+        returns = f"/v1/shipments/{quote(order_id)}/returns"
         lines = [
             {"sku": sku, "quantity": units} for sku, units in sorted(reversal.restocked.items())
         ]
@@ -108,7 +108,7 @@ class Reverser:
         self._staff.call("POST", f"{this}/approval")
         came = [{**line, "condition": "resellable"} for line in lines]
         self._staff.call("POST", f"{this}/receipt", {"lines": came})
-        self._await(self._staff, this, {RETURNED})
+        self._await(f"return {asked['return_id']}", {RETURNED}, lambda: self._status_of(asked))
 
     def _refund(self, order_id: str, reversal: Reversal) -> None:
         body = {
@@ -124,14 +124,22 @@ class Reverser:
             raise ReversalStuckError("its buyer was a guest")
         return self._customers[customer]
 
-    def _await(self, asker: Session, path: str, ends: Collection[str]) -> Json:
+    def _status_of(self, asked: Json) -> str:
+        found = self._staff.call("GET", f"/v1/shipments/{quote(asked['order_id'])}/returns")
+        return next(
+            str(each["status"])
+            for each in found["returns"]
+            if each["return_id"] == asked["return_id"]
+        )
+
+    def _await(self, what: str, ends: Collection[str], status_now: Callable[[], str]) -> None:
         """Look, ever less often, until the status is one of `ends`."""
         for pause in growing_pauses(_PATIENCE_SECONDS):
-            found = asker.call("GET", path)
-            if found["status"] in ends:
-                return found
-            asker.shop.pause(pause)
-        raise ReversalStuckError(f"{path} is still {found['status']}")
+            status = status_now()
+            if status in ends:
+                return
+            self._staff.shop.pause(pause)
+        raise ReversalStuckError(f"{what} is still {status}")
 
 
 def _reason(reversal: Reversal) -> str:

@@ -157,10 +157,10 @@ class FakeShop:
             "POST /v1/orders/(.+)/cancellation": self._cancel,
             "GET /v1/shipments/([^/]+)": self._parcel,
             "POST /v1/shipments/([^/]+)/(pick|dispatch|delivery)": self._scan,
-            "POST /v1/returns/([^/]+)": self._ask_to_return,
-            "POST /v1/returns/([^/]+)/([^/]+)/approval": self._approve,
-            "POST /v1/returns/([^/]+)/([^/]+)/receipt": self._receive,
-            "GET /v1/returns/([^/]+)/([^/]+)": self._return,
+            "POST /v1/shipments/([^/]+)/returns": self._ask_to_return,
+            "POST /v1/shipments/([^/]+)/returns/([^/]+)/approval": self._approve,
+            "POST /v1/shipments/([^/]+)/returns/([^/]+)/receipt": self._receive,
+            "GET /v1/shipments/([^/]+)/returns": self._returns,
             "POST /v1/payments/(.+)/refunds": self._refund,
         }
 
@@ -296,7 +296,11 @@ class FakeShop:
                 raise _RefusalError(409, "return_too_large")
             order.returns[key] = _Return(f"ret_{key}", lines)
         asked_for = order.returns[key]
-        return {"return_id": asked_for.return_id, "status": asked_for.status}
+        return {
+            "return_id": asked_for.return_id,
+            "order_id": order_id,
+            "status": asked_for.status,
+        }
 
     def _approve(self, request: httpx.Request, _: Body, order_id: str, return_id: str) -> Body:
         self._require_staff(request)
@@ -313,13 +317,14 @@ class FakeShop:
             asked.status = "RECEIVED"
         return {"return_id": return_id, "status": asked.status}
 
-    def _return(self, request: httpx.Request, _: Body, order_id: str, return_id: str) -> Body:
+    def _returns(self, request: httpx.Request, _: Body, order_id: str) -> Body:
         self._require_access(request, order_id)
-        asked = self._found(order_id, return_id)
-        told = asked.status
-        if told == "RECEIVED":
-            self.restock(order_id, asked)
-        return {"return_id": return_id, "status": told}
+        found = self.placed[order_id].returns.values()
+        told = [{"return_id": each.return_id, "status": each.status} for each in found]
+        for each in found:
+            if each.status == "RECEIVED":
+                self.restock(order_id, each)
+        return {"returns": told}
 
     def restock(self, order_id: str, asked: _Return) -> None:
         """Bring a return to its end, as the shop's second saga would in its own time."""
