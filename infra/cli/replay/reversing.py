@@ -81,7 +81,12 @@ class Reverser:
 
     def _deliver(self, order_id: str) -> None:
         shipment = f"/v1/shipments/{quote(order_id)}"
-        self._await("the parcel", _ON_ITS_WAY, lambda: self._staff.call("GET", shipment)["status"])
+        self._await(
+            "it",
+            under_way="BOOKED",
+            ends=_ON_ITS_WAY,
+            status_now=lambda: str(self._staff.call("GET", shipment)["status"]),
+        )
         for scan in ("pick", "dispatch", "delivery"):
             self._staff.call("POST", f"{shipment}/{scan}")
 
@@ -90,7 +95,12 @@ class Reverser:
         buyer = self._buyer(reversal)
         order = f"/v1/orders/{quote(order_id)}"
         buyer.call("POST", f"{order}/cancellation", {"reason": _reason(reversal)})
-        self._await("the order", {"CANCELLED"}, lambda: buyer.call("GET", order)["status"])
+        self._await(
+            "its order",
+            under_way="CANCELLING",
+            ends={"CANCELLED"},
+            status_now=lambda: str(buyer.call("GET", order)["status"]),
+        )
 
     def _return(self, order_id: str, reversal: Reversal) -> None:
         """Ask as the buyer, approve as staff, receive as the warehouse, and wait for the refund."""
@@ -108,7 +118,12 @@ class Reverser:
         self._staff.call("POST", f"{this}/approval")
         came = [{**line, "condition": "resellable"} for line in lines]
         self._staff.call("POST", f"{this}/receipt", {"lines": came})
-        self._await(f"return {asked['return_id']}", {RETURNED}, lambda: self._status_of(asked))
+        self._await(
+            f"return {asked['return_id']}",
+            under_way=RECEIVED,
+            ends={RETURNED},
+            status_now=lambda: self._status_of(asked),
+        )
 
     def _refund(self, order_id: str, reversal: Reversal) -> None:
         body = {
@@ -132,14 +147,18 @@ class Reverser:
             if each["return_id"] == asked["return_id"]
         )
 
-    def _await(self, what: str, ends: Collection[str], status_now: Callable[[], str]) -> None:
-        """Look, ever less often, until the status is one of `ends`."""
+    def _await(
+        self, what: str, *, under_way: str, ends: Collection[str], status_now: Callable[[], str]
+    ) -> None:
+        """Look, ever less often, until what is under way has come to one of its ends."""
         for pause in growing_pauses(_PATIENCE_SECONDS):
             status = status_now()
             if status in ends:
                 return
+            if status != under_way:
+                break
             self._staff.shop.pause(pause)
-        raise ReversalStuckError(f"{what} is still {status}")
+        raise ReversalStuckError(f"{what} is {status}")
 
 
 def _reason(reversal: Reversal) -> str:

@@ -26,7 +26,7 @@ STAFF_PASSWORD = "a password of the staff"
 Body = dict[str, Any]
 
 
-class _RefusalError(Exception):
+class RefusalError(Exception):
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
         self.status = status
@@ -129,7 +129,7 @@ class FakeShop:
                 raise httpx.ConnectError("connection refused", request=request)
             try:
                 return httpx.Response(200, json=self._routed(request))
-            except _RefusalError as refusal:
+            except RefusalError as refusal:
                 problem = {"code": refusal.code, "detail": f"it was {refusal.code}"}
                 return httpx.Response(refusal.status, json=problem)
 
@@ -167,12 +167,12 @@ class FakeShop:
     def _owner(self, request: httpx.Request) -> str:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token in self.expired or token not in self._owners:
-            raise _RefusalError(401, "unauthorized")
+            raise RefusalError(401, "unauthorized")
         return self._owners[token]
 
     def _require_staff(self, request: httpx.Request) -> None:
         if self._owner(request) != STAFF_EMAIL:
-            raise _RefusalError(403, "forbidden")
+            raise RefusalError(403, "forbidden")
 
     def _token_of(self, owner: str) -> Body:
         self._tokens += 1
@@ -182,13 +182,13 @@ class FakeShop:
 
     def _register(self, _: httpx.Request, body: Body) -> Body:
         if body["email"] in self.accounts:
-            raise _RefusalError(409, "email_taken")
+            raise RefusalError(409, "email_taken")
         self.accounts[body["email"]] = body["password"]
         return {"user_id": body["email"]}
 
     def _log_in(self, _: httpx.Request, body: Body) -> Body:
         if self.accounts.get(body["email"]) != body["password"]:
-            raise _RefusalError(401, "invalid_credentials")
+            raise RefusalError(401, "invalid_credentials")
         return self._token_of(body["email"])
 
     def _welcome(self, _: httpx.Request, __: Body) -> Body:
@@ -216,7 +216,7 @@ class FakeShop:
     def _fill_cart(self, request: httpx.Request, body: Body) -> Body:
         lines = {line["sku"]: line["quantity"] for line in body["lines"]}
         if any(sku not in self.prices for sku in lines):
-            raise _RefusalError(404, "unknown_sku")
+            raise RefusalError(404, "unknown_sku")
         self.carts[self._owner(request)] = lines
         return {"lines": body["lines"]}
 
@@ -227,7 +227,7 @@ class FakeShop:
             lines = self.carts.pop(owner)
             total = sum(self.prices[sku] * units for sku, units in lines.items())
             if body["expected_total"] != {"amount_minor": total, "currency": "GBP"}:
-                raise _RefusalError(409, "cart_changed")
+                raise RefusalError(409, "cart_changed")
             order_id = f"ord_{len(self.placed):026d}"
             self.placed[order_id] = _Order(order_id, body["email"], lines, total, owner)
             self.answered[key] = order_id
@@ -236,7 +236,7 @@ class FakeShop:
     def _checkout(self, request: httpx.Request, _: Body, order_id: str) -> Body:
         order = self.placed[order_id]
         if order.owner != self._owner(request):
-            raise _RefusalError(404, "checkout_not_found")
+            raise RefusalError(404, "checkout_not_found")
         told = {"CONFIRMED": "CONFIRMED", "CANCELLED": "FAILED"}.get(order.status, "RUNNING")
         self.settle(order_id)
         return {"order_id": order_id, "status": told, "reason": order.reason}
@@ -251,7 +251,7 @@ class FakeShop:
         order = self.placed[order_id]
         refunds = {**order.refunds, request.headers["Idempotency-Key"]: self._pence(body)}
         if sum(refunds.values()) > order.total_minor:
-            raise _RefusalError(409, "refund_too_large")
+            raise RefusalError(409, "refund_too_large")
         order.refunds = refunds
         return {"order_id": order_id, "status": "SUCCEEDED"}
 
@@ -259,7 +259,7 @@ class FakeShop:
         self._require_access(request, order_id)
         order = self.placed[order_id]
         if order.parcel not in {"BOOKED", "LABELLED"}:
-            raise _RefusalError(409, "order_transition")
+            raise RefusalError(409, "order_transition")
         if order.status == "CONFIRMED":
             order.status, order.reason = "CANCELLING", "cancelled_by_customer"
         return {"order_id": order_id, "status": order.status}
@@ -275,7 +275,7 @@ class FakeShop:
         self._require_staff(request)
         order = self.placed[order_id]
         if order.parcel == "BOOKED" or order.status != "CONFIRMED":
-            raise _RefusalError(409, "shipment_transition")
+            raise RefusalError(409, "shipment_transition")
         stands = ["LABELLED", "PICKED", "DISPATCHED", "DELIVERED"]
         scanned = {"pick": 1, "dispatch": 2, "delivery": 3}[scan]
         order.parcel = stands[max(scanned, stands.index(order.parcel))]
@@ -291,9 +291,9 @@ class FakeShop:
             for earlier in order.returns.values():
                 asked.update(earlier.lines)
             if order.parcel != "DELIVERED":
-                raise _RefusalError(409, "return_not_possible")
+                raise RefusalError(409, "return_not_possible")
             if any(units > order.lines.get(sku, 0) for sku, units in asked.items()):
-                raise _RefusalError(409, "return_too_large")
+                raise RefusalError(409, "return_too_large")
             order.returns[key] = _Return(f"ret_{key}", lines)
         asked_for = order.returns[key]
         return {
@@ -342,7 +342,7 @@ class FakeShop:
 
     def _require_access(self, request: httpx.Request, order_id: str) -> None:
         if self._owner(request) not in {STAFF_EMAIL, self.placed[order_id].owner}:
-            raise _RefusalError(404, "order_not_found")
+            raise RefusalError(404, "order_not_found")
 
     def _pence(self, body: Body) -> int:
         assert body["amount"]["currency"] == "GBP"

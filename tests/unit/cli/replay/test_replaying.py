@@ -13,7 +13,7 @@ from rich.console import Console
 from infra.cli.books import MoneyBook, PaymentBook, ReturnBook, StockBook
 from infra.cli.progress import Phases
 from infra.cli.replay.replaying import Options, Place, run_replay
-from tests.unit.cli.fake_shop import FakeShop
+from tests.unit.cli.fake_shop import FakeShop, RefusalError
 from tests.unit.cli.replay import histories
 from tests.unit.cli.replay.histories import row
 
@@ -412,6 +412,55 @@ def test_an_order_that_fails_is_reported_and_does_not_stop_the_others(file):
     assert replay.status == 1
     assert replay.report["orders_by_status"] == {"CANCELLED": 1, "CONFIRMED": 3}
     assert replay.report["problems"] == ["invoice 2: FAILED: out_of_stock"]
+
+
+class Unapproving(FakeShop):
+    """Nobody may send anything back."""
+
+    def _approve(self, request, body, order_id, return_id):
+        raise RefusalError(409, "return_transition")
+
+
+class Parking(FakeShop):
+    """What came back is set aside for a person."""
+
+    def restock(self, order_id, asked):
+        asked.status = "NEEDS_ATTENTION"
+
+
+class Hasty(FakeShop):
+    """The parcel was faster than the cancelling."""
+
+    def settle(self, order_id):
+        order = self.placed[order_id]
+        if order.status == "CANCELLING":
+            order.status, order.reason = "CONFIRMED", None
+        super().settle(order_id)
+
+
+class Losing(FakeShop):
+    """Parcels are called off before they leave."""
+
+    def _parcel(self, request, body, order_id):
+        return {**super()._parcel(request, body, order_id), "status": "CANCELLED"}
+
+
+@pytest.mark.parametrize(
+    ("unwilling", "problem", "difference"),
+    [
+        (Unapproving, "return C4 of 1: ", "2 returns of 3 units for 765 in the file, 0 returns"),
+        (Parking, "is NEEDS_ATTENTION", "refunded 905 in the file, 140 in orders"),
+        (Hasty, "cancellation C3 of 2: its order is CONFIRMED", "its order is CONFIRMED"),
+        (Losing, "parcel of invoice 1: it is CANCELLED", "2 returns of 3 units"),
+    ],
+)
+def test_what_the_shop_does_not_take_back_is_reported(cancelled, unwilling, problem, difference):
+    replay = Replay(unwilling(), cancelled)
+
+    assert replay.status == 1
+    assert problem in "\n".join(replay.report["problems"])
+    assert difference in "\n".join(replay.report["differences"])
+    assert replay.report["sales_minor"]["ledger"] == SOLD_MINOR
 
 
 def test_bad_rows_are_listed_by_line_and_the_rest_is_played(tmp_path):
