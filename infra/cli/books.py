@@ -31,12 +31,18 @@ Stage = Annotated[
 
 _DEFAULT_STAGE = "dev"
 
+_DESERIALIZER = TypeDeserializer()
+
 # What is read of each kind of item.
 _ORDER = ("order_id", "email", "status", "total_minor", "refunded_minor")
 _PAYMENT = ("captured_minor", "refunded_minor", "kind", "legs")
 _CHARGE = ("order_id", "captured_minor", "refunded_minor")
 _RETURN = ("return_id", "order_id", "status", "received", "refund_minor")
-_LEVEL = ("available", "held")
+
+# DynamoDB's limit per call: BatchGetItem.
+_KEYS_PER_READ = 100
+_ROUNDS_MAX = 8
+_LEVEL_KEY = "STOCK#main"
 
 
 class UnreadableBooksError(Exception):
@@ -150,13 +156,33 @@ class TableBooks:
         return dict(returns)
 
     def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
-        wanted = set(skus)
-        stock = {}
-        for item in self._items("inventory", _LEVEL, ("STOCK#",)):
-            sku = str(item["pk"]).removeprefix("SKU#")
-            if sku in wanted:
-                stock[sku] = StockBook(int(item.get("available", 0)), int(item.get("held", 0)))
-        return stock
+        # By key: the table is mostly holds and ledger, and a scan would read through all of it.
+        return {
+            str(item["pk"]).removeprefix("SKU#"): StockBook(
+                int(item.get("available", 0)), int(item.get("held", 0))
+            )
+            for item in self._levels(sorted(set(skus)))
+        }
+
+    def _levels(self, skus: Sequence[str]) -> Iterator[Item]:
+        table = f"tradepost-{self._stage}-inventory"
+        for at in range(0, len(skus), _KEYS_PER_READ):
+            keys = [
+                {"pk": {"S": f"SKU#{sku}"}, "sk": {"S": _LEVEL_KEY}}
+                for sku in skus[at : at + _KEYS_PER_READ]
+            ]
+            wanted: Any = {table: {"Keys": keys, "ConsistentRead": True}}
+            for _ in range(_ROUNDS_MAX):
+                try:
+                    answer = self._client.batch_get_item(RequestItems=wanted)
+                except (BotoCoreError, ClientError) as error:
+                    raise UnreadableBooksError(f"{table} cannot be read: {error}") from error
+                yield from (_read(item) for item in answer["Responses"].get(table, []))
+                wanted = answer.get("UnprocessedKeys")
+                if not wanted:
+                    break
+            else:
+                raise UnreadableBooksError(f"{table} cannot be read: it left keys unprocessed")
 
     def _items(
         self, table: str, attributes: Sequence[str], sort_keys: Sequence[str]
@@ -165,7 +191,6 @@ class TableBooks:
 
         What is left out never leaves the table's side: order lines, addresses, holds.
         """
-        read = TypeDeserializer().deserialize
         names = {f"#{name}": name for name in ("pk", "sk", *attributes)}
         values = {f":sk{at}": {"S": beginning} for at, beginning in enumerate(sort_keys)}
         pages = self._client.get_paginator("scan").paginate(
@@ -179,7 +204,7 @@ class TableBooks:
         try:
             for page in pages:
                 for item in page["Items"]:
-                    yield {name: read(value) for name, value in item.items()}
+                    yield _read(item)
         except (BotoCoreError, ClientError) as error:
             raise UnreadableBooksError(f"the table {table} cannot be read: {error}") from error
 
@@ -211,6 +236,10 @@ def _books_in_aws(stage: str) -> TableBooks:
         return TableBooks(boto3.client("dynamodb"), stage)
     except BotoCoreError as error:
         raise UnreadableBooksError(f"the shop's tables cannot be found: {error}") from error
+
+
+def _read(item: Mapping[str, Any]) -> Item:
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
 
 
 def _to_order(item: Item) -> OrderBook:
