@@ -16,6 +16,7 @@ from carts.model import (
     CheckoutStatus,
 )
 from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
+from tradepost.platform.quotes import QUOTE_LENGTH_MAX
 
 # All lines of the largest cart, each with a long SKU.
 CART_BODY_BYTES_MAX = 256 * 1024
@@ -89,7 +90,8 @@ class NewCheckout(RequestModel):
     shipping_address: Address
     # A provider's token. A card number has no letters and is refused before anything reads it.
     payment_method: str = Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$")
-    expected_total: AmountGiven
+    expected_total: AmountGiven  # with the shipping, if a quote is taken
+    shipping_quote: str | None = Field(default=None, max_length=QUOTE_LENGTH_MAX)
 
 
 class LineView(View):
@@ -119,6 +121,7 @@ class CartView(View):
     currency: str | None
     lines: list[LineView]
     total: Amount | None
+    weight_grams: int
     changed_skus: list[str]
 
     @classmethod
@@ -130,6 +133,7 @@ class CartView(View):
             currency=cart.currency,
             lines=[LineView.of(line) for line in cart.lines],
             total=Amount.of(cart.total) if cart.total else None,
+            weight_grams=cart.weight_grams,
             changed_skus=changed_skus or [],
         )
 
@@ -141,6 +145,8 @@ class CheckoutView(View):
     status: CheckoutStatus
     reason: str | None
     total: Amount
+    shipping: Amount
+    shipping_service: str
     line_count: int
 
     @classmethod
@@ -150,5 +156,7 @@ class CheckoutView(View):
             status=checkout.status,
             reason=checkout.reason,
             total=Amount.of(checkout.total),
+            shipping=Amount.of(checkout.shipping.price),
+            shipping_service=checkout.shipping.service,
             line_count=checkout.line_count,
         )

@@ -7,8 +7,9 @@ The `carts` table.
     OFFER#<sku>       OFFER         offer      title, amount_minor, currency, weight_grams,
                                                version, on_sale
     CHECKOUT#<order>  CHECKOUT      checkout   order_id, customer_id, email, shipping_address,
-                                               payment_method, amount_minor, currency, line_count,
-                                               status, reason, fingerprint, correlation_id,
+                                               payment_method, amount_minor, currency,
+                                               shipping_minor, shipping_service, line_count, status,
+                                               reason, fingerprint, correlation_id,
                                                placed_at, running, due_at
     CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart
     IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
@@ -40,6 +41,7 @@ from carts.model import (
     CheckoutNotFoundError,
     CheckoutStatus,
     Offer,
+    Shipping,
 )
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
@@ -382,6 +384,8 @@ def _checkout_item(checkout: Checkout) -> Item:
         "payment_method": checkout.payment_method,
         "amount_minor": checkout.total.amount_minor,
         "currency": checkout.total.currency,
+        "shipping_minor": checkout.shipping.price.amount_minor,
+        "shipping_service": checkout.shipping.service,
         "line_count": checkout.line_count,
         "status": checkout.status,
         "reason": checkout.reason,
@@ -401,6 +405,9 @@ def _to_checkout(item: Item, lines: tuple[CartLine, ...]) -> Checkout:
         shipping_address=item["shipping_address"],
         payment_method=item["payment_method"],
         total=Money(item["amount_minor"], item["currency"]),
+        shipping=Shipping(
+            item["shipping_service"], Money(item["shipping_minor"], item["currency"])
+        ),
         lines=lines,
         line_count=item["line_count"],
         status=CheckoutStatus(item["status"]),
