@@ -22,6 +22,7 @@ NOWHERE = {
     "return_id": "ret_nosuchreturn",
     "tracking_number": "trk_nosuchparcel",
     "event": "collected",
+    "reference": "sim_nosuchcharge",
 }
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
@@ -117,4 +118,5 @@ def body_of(spec: RouteSpec) -> bytes:
 
 
 def headers_of(spec: RouteSpec, key: str) -> dict[str, str]:
-    return {"Idempotency-Key": key} if spec.needs_idempotency_key else {}
+    headers = {"Content-Type": spec.content_types[0]} if spec.method != "GET" else {}
+    return {**headers, **({"Idempotency-Key": key} if spec.needs_idempotency_key else {})}

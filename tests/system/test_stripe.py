@@ -1,0 +1,182 @@
+"""Whole checkouts paid through Stripe, which answers over the wire from a process of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import boto3
+import pytest
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+
+from infra.local.server import LocalSite
+from infra.local.stack import LocalStack
+from tests.stripe_emulator import running
+from tests.stripe_emulator.running import API_KEY, Emulator
+from tests.system.conftest import ROOT
+from tests.system.shopper import Person, Town
+from tradepost.platform import aws
+
+WEBHOOK_SECRET = "whsec_of_the_shop"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with running.running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def stack(emulator: Emulator) -> Iterator[LocalStack]:
+    parameters = {
+        "PaymentProvider": "stripe",
+        "StripeApiBase": emulator.url,
+        "StripeReturnUrl": "https://shop.example/paid",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
+        with LocalStack(ROOT, parameters=parameters) as started:
+            put_secret("StripeSecretName", started, {"api_key": API_KEY})
+            put_secret("PaymentWebhookSecret", started, {"current": WEBHOOK_SECRET})
+            yield started
+    aws.forget_clients()
+
+
+def put_secret(output: str, stack: LocalStack, secret: dict[str, str]) -> None:
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId=stack.outputs[output], SecretString=json.dumps(secret)
+    )
+
+
+@pytest.fixture(autouse=True)
+def cleared(emulator: Emulator) -> None:
+    emulator.clear()
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Keep quiet: a test's output is for failures."""
+
+
+@pytest.fixture
+def webhooks(stack: LocalStack, emulator: Emulator) -> Iterator[None]:
+    """Let Stripe call the shop."""
+    site = LocalSite(stack, "http://localhost/_aws")
+    with make_server("127.0.0.1", 0, site, handler_class=QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/v1/webhooks/payments"
+        emulator.call(url, WEBHOOK_SECRET)
+        yield
+        emulator.hang_up()
+        server.shutdown()
+        thread.join()
+
+
+def checked_out(town: Town, method: str, **address: str) -> tuple[Person, str]:
+    """Have a guest buy two of ten mugs at 12.50; return the guest and the order's id."""
+    town.sells("MUG", on_hand=10, amount_minor=1250)
+    guest = town.guest()
+    accepted = guest.checks_out(guest.fills_cart(MUG=2), method=method, **address)
+    town.settles()
+    return guest, accepted.json()["order_id"]
+
+
+def intents(emulator: Emulator) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = emulator.http.get("/v1/payment_intents").json()["data"]
+    return listed
+
+
+def intent_of(emulator: Emulator, order_id: str) -> dict[str, Any]:
+    (intent,) = [one for one in intents(emulator) if one["metadata"]["order_id"] == order_id]
+    return intent
+
+
+def outcome(guest: Person, order_id: str) -> tuple[str, str | None]:
+    checkout = guest.get(f"/v1/checkouts/{order_id}").json()
+    return checkout["status"], checkout.get("reason")
+
+
+def test_an_approved_card_is_captured_at_stripe_and_the_order_confirmed(town, emulator):
+    guest, order_id = checked_out(town, "pm_card_visa")
+
+    intent = intent_of(emulator, order_id)
+    assert outcome(guest, order_id) == ("CONFIRMED", None)
+    assert (intent["status"], intent["amount_received"]) == ("succeeded", 2500)
+    assert intent["currency"] == "gbp"
+    assert town.payment(order_id)["captured"]["amount_minor"] == 2500
+    assert town.level("MUG") == (8, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("pm_card_visa_chargeDeclined", "payment_declined"),
+        ("pm_card_visa_chargeDeclinedInsufficientFunds", "insufficient_funds"),
+        ("pm_of_nobody", "payment_declined"),
+    ],
+)
+def test_a_refused_card_holds_no_money_and_gives_everything_back(town, emulator, method, reason):
+    guest, order_id = checked_out(town, method)
+
+    assert outcome(guest, order_id) == ("FAILED", reason)
+    assert intent_of(emulator, order_id)["amount_capturable"] == 0
+    assert town.level("MUG") == (10, 0)
+    assert guest.get("/v1/cart").json()["status"] == "OPEN"
+
+
+def test_a_checkout_that_fails_later_frees_the_money_at_stripe(town, emulator):
+    guest, order_id = checked_out(town, "pm_card_visa", postal_code="CARRIER-REFUSES")
+
+    assert outcome(guest, order_id) == ("FAILED", "carrier_refused")
+    assert intent_of(emulator, order_id)["status"] == "canceled"
+    assert town.level("MUG") == (10, 0)
+
+
+@pytest.mark.parametrize("kind", ["lost", "down", "limited", "in_use"])
+@pytest.mark.parametrize("operation", ["/v1/payment_intents", "/confirm", "/capture"])
+def test_an_answer_that_does_not_come_costs_nobody_twice(town, emulator, operation, kind):
+    emulator.fail_next(operation, kind)
+
+    guest, order_id = checked_out(town, "pm_card_visa")
+
+    assert outcome(guest, order_id) == ("CONFIRMED", None)
+    assert [one["amount_received"] for one in intents(emulator)] == [2500]
+    assert town.payment(order_id)["captured"]["amount_minor"] == 2500
+
+
+def test_a_refund_of_the_staff_is_made_at_stripe_once(town, emulator):
+    _, order_id = checked_out(town, "pm_card_visa")
+    body = {"amount": {"amount_minor": 1000, "currency": "GBP"}, "reason": "a broken handle"}
+
+    path = f"/v1/payments/{order_id}/refunds"
+    emulator.fail_next("POST /v1/refunds", "lost")
+    unknown = town.admin.post(path, body, Idempotency_Key="refund-1")
+    emulator.forget_keys()
+    known = town.admin.post(path, body, Idempotency_Key="refund-1")
+
+    refunds = emulator.http.get("/v1/refunds").json()["data"]
+    assert (unknown.status_code, known.status_code) == (503, 201)
+    assert [refund["amount"] for refund in refunds] == [1000]
+    assert town.payment(order_id)["refunded"]["amount_minor"] == 1000
+
+
+def test_no_more_is_refunded_than_was_captured(town, emulator):
+    _, order_id = checked_out(town, "pm_card_visa")
+    body = {"amount": {"amount_minor": 2501, "currency": "GBP"}, "reason": "too much"}
+
+    refused = town.admin.post(f"/v1/payments/{order_id}/refunds", body, Idempotency_Key="refund-2")
+
+    assert refused.status_code == 409
+    assert emulator.http.get("/v1/refunds").json()["data"] == []
+
+
+def test_the_key_is_told_to_stripe_alone(town, caplog, capsys):
+    checked_out(town, "pm_card_visa")
+
+    told = capsys.readouterr()
+    assert API_KEY not in caplog.text + told.out + told.err
