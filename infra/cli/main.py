@@ -9,6 +9,7 @@ from infra.cli.exporter import export_products
 from infra.cli.flash_sale import flash_sale
 from infra.cli.importer import import_products
 from infra.cli.replay.command import replay_history
+from infra.event_compatibility import release_events
 from infra.event_schemas import schemas
 from infra.package.command import package
 
@@ -22,6 +23,7 @@ app.command("replay")(replay_history)
 app.command("flash-sale")(flash_sale)
 app.command()(package)
 app.command()(schemas)
+app.command()(release_events)
 
 
 @app.callback()
