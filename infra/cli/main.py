@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from infra.cli.dead_letters.command import app as dead_letters
 from infra.cli.dev import dev
 from infra.cli.exporter import export_products
 from infra.cli.flash_sale import flash_sale
@@ -21,6 +22,7 @@ app.command("import")(import_products)
 app.command("export")(export_products)
 app.command("replay")(replay_history)
 app.command("flash-sale")(flash_sale)
+app.add_typer(dead_letters, name="dlq")
 app.command()(package)
 app.command()(schemas)
 app.command()(release_events)
