@@ -13,7 +13,7 @@ from notifications.contacts import AskedContacts
 from notifications.dynamodb import DynamoDBMessages
 from notifications.mailer import SESMailer
 from notifications.messages import News
-from notifications.model import TYPES
+from notifications.words import TYPES
 from tradepost.platform import aws
 from tradepost.platform.consumer import consume
 from tradepost.platform.questions import Questions
@@ -46,10 +46,7 @@ def on_fact(event: SQSEvent) -> dict[str, Any]:
 def _tell_customer(message: str) -> None:
     news = News.model_validate_json(message)
     use_cases.tell_customer(
-        news.type,
-        news.event_id,
-        news.subject_id,
-        news.facts,
+        news.happening(),
         messages=messages(),
         contacts=contacts(),
         mailer=mailer(),

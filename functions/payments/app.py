@@ -16,13 +16,14 @@ from payments.messages import OrderCapture, OrderPayment
 from payments.model import (
     CurrencyMismatchError,
     PaymentNotFoundError,
+    PaymentStatus,
     ProviderUnavailableError,
     RefundRefusedError,
     RefundTooLargeError,
 )
 from payments.ports import PaymentProvider
 from payments.simulator import SimulatedProvider
-from tradepost.kernel.clock import utc_now
+from tradepost.kernel.clock import to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IdempotencyKey
@@ -83,16 +84,27 @@ def refund_payment(
 
 
 @app.step
-def authorize_payment(step: OrderPayment) -> None:
-    """Set the order's money aside, or raise PaymentDeclinedError."""
-    use_cases.authorize_payment(
+def authorize_payment(step: OrderPayment) -> dict[str, Any]:
+    """Set the order's money aside, or tell until when its customer may confirm it.
+
+    Raises PaymentDeclinedError.
+    """
+    payment = use_cases.authorize_payment(
         step.order_id,
         step.payment.amount,
         step.payment.method,
+        customer_id=step.customer_id,
         correlation_id=step.correlation_id,
         payments=payments(),
         provider=provider(),
+        now=utc_now,
     )
+    waits = payment.status is PaymentStatus.REQUIRES_ACTION
+    return {
+        # A payment that has come further than AUTHORIZED is at least that.
+        "status": "REQUIRES_ACTION" if waits else "AUTHORIZED",
+        "expires_at": to_text(payment.expires_at) if payment.expires_at else None,
+    }
 
 
 @app.step

@@ -109,7 +109,11 @@ def test_every_problem_that_the_description_tells_of_is_listed():
 
 
 def test_the_reasons_of_a_failed_checkout_are_those_that_orders_gives():
-    given = {*orders_model._REASONS.values(), orders_model._REASON_OF_A_FAULT}
+    given = {
+        *orders_model._REASONS.values(),
+        orders_model._REASON_OF_A_FAULT,
+        *orders_model.Cancelled,
+    }
 
     listed = [code(row[0]) for row in rows(sections("problems.md")[REASONS])]
 

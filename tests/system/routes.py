@@ -72,6 +72,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("POST", "/v1/orders/{order_id}/cancellation"): {"reason": "ordered twice"},
+    ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
 }
 

@@ -494,6 +494,7 @@ def test_a_method_that_a_path_does_not_have_is_not_found(wire: Wire, route: Rout
 ODD_QUERIES = {
     "limit": ["0", "-1", "101", "1.5", "ten", "", "1e2", "9" * 400, "NaN", "0x10", "%00", "null"],
     "cursor": ["x", "", ".", "e30.e30.e30", "%00", "%ff", "x" * 3_000, "a.b.c", "null"],
+    "order_id": ["", "%00", "x" * 300, "a%1b%5b31mb"],
     "status": ["RUNNING%00", "confirmed", "*", "7"],
     "placed_on": ["yesterday", "2026-13-01", "2026-02-30", "%00", "1e400", "NaN", "", "9" * 400],
     "email": ["%00", "x" * 300],

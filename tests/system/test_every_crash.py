@@ -230,7 +230,8 @@ def test_an_order_that_can_neither_go_on_nor_back_waits_for_a_person(
     shop.town.settles()
 
     assert guest.get(f"/v1/orders/{order_id}").json()["status"] == "NEEDS_ATTENTION"
-    assert guest.get(f"/v1/checkouts/{order_id}").json()["status"] == "RUNNING"
+    assert guest.get(f"/v1/checkouts/{order_id}").json()["status"] == "UNDER_REVIEW"
+    assert guest.get("/v1/cart").json()["status"] == "OPEN"
 
 
 @pytest.mark.parametrize("turned_round", [False, True], ids=["the same way", "turned round"])

@@ -2,7 +2,8 @@
 A cart, the offers it draws on, and the checkout that freezes it.
 
     OPEN ──▶ FROZEN (a checkout runs) ──▶ OPEN, empty (it was confirmed)
-      │                               └─▶ OPEN, as it was (it failed)
+      │                               ├─▶ OPEN, as it was (it failed)
+      │                               └─▶ OPEN, empty (its order was set aside)
       └──▶ MERGED (a guest's cart that a log-in took over, once)
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tradepost.kernel.errors import ConflictError, InvalidError, NotFoundError
@@ -25,6 +26,10 @@ CART_BYTES_MAX = 200 * 1024
 _LINE_BYTES = 90  # of a line's names and numbers in JSON, beside its SKU and title
 
 
+# An execution ends within five minutes: nobody works on a checkout that was begun longer ago.
+LEFT_ALONE_MAX = timedelta(minutes=6)
+
+
 class CartStatus(StrEnum):
     OPEN = "OPEN"
     FROZEN = "FROZEN"
@@ -33,6 +38,7 @@ class CartStatus(StrEnum):
 
 class CheckoutStatus(StrEnum):
     RUNNING = "RUNNING"
+    UNDER_REVIEW = "UNDER_REVIEW"  # the order waits for a person of ours; the cart does not
     CONFIRMED = "CONFIRMED"
     FAILED = "FAILED"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from carts.model import (
+    LEFT_ALONE_MAX,
     Cart,
     CartChangedError,
     CartEmptyError,
@@ -25,6 +26,9 @@ from tradepost.kernel.ids import derived_id
 from tradepost.kernel.money import Money
 
 _ATTEMPTS_MAX = 4
+
+# What one sweep starts again; the rest waits for the next minute.
+SWEPT_MAX = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,36 @@ def end_checkout(
         status=CheckoutStatus.CONFIRMED if reason is None else CheckoutStatus.FAILED,
         reason=reason,
     )
+
+
+def set_checkout_aside(order_id: str, *, customer_id: str, carts: CartRepository) -> None:
+    """Open the cart of an order that was set aside: its customer need not wait for our person.
+
+    It is empty, because the order may still be confirmed. Safe to repeat: a checkout that has
+    ended stays as it ended.
+
+    Raises
+    ------
+    CheckoutNotFoundError
+    """
+    carts.end_checkout(order_id, customer_id, status=CheckoutStatus.UNDER_REVIEW, reason=None)
+
+
+def sweep_checkouts(*, carts: CartRepository, runner: CheckoutRunner, now: Clock) -> int:
+    """Start every checkout again that should have ended by now; tell how many.
+
+    Its start may have been lost, or its end, with an order or without one.
+
+    Raises
+    ------
+    UnavailableError
+        Some could not be started; the next sweep tries them again.
+    """
+    due = carts.due(now(), SWEPT_MAX)
+    for order_id, correlation_id in due:
+        runner.start_again(order_id, correlation_id)
+        carts.postpone(order_id, now() + LEFT_ALONE_MAX)
+    return len(due)
 
 
 def follow_offer(offer: Offer, *, carts: CartRepository) -> None:

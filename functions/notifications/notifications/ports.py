@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from notifications.model import Contact, Mail, MessageStatus
+from notifications.letters import Mail
+from notifications.model import Contact, MessageStatus
 
 
 class MessageLog(Protocol):
@@ -18,6 +19,9 @@ class MessageLog(Protocol):
 class Contacts(Protocol):
     def of_order(self, order_id: str) -> Contact | None:
         """Ask orders whom to write to; None if there is nobody any more."""
+
+    def of_order_with_lines(self, order_id: str) -> Contact | None:
+        """Ask orders whom to write to, and what was ordered; None if there is nobody any more."""
 
     def of_user(self, user_id: str) -> Contact | None:
         """Ask users whom to write to; None if there is nobody any more."""

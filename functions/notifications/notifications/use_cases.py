@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from notifications.model import Contact, MessageStatus, composed
+from notifications.model import Contact, Happening, MessageStatus
 from notifications.ports import Contacts, Mailer, MessageLog
+from notifications.words import LISTING_TYPES, written
 
 
 def tell_customer(
-    event_type: str,
-    event_id: str,
-    subject_id: str,
-    facts: dict[str, str],
+    happening: Happening,
     *,
     messages: MessageLog,
     contacts: Contacts,
@@ -30,19 +26,19 @@ def tell_customer(
     UnavailableError
         The mail could not be sent now.
     """
-    if not messages.claim(event_id, event_type):
+    if not messages.claim(happening.event_id, happening.event_type):
         return
-    contact = (
-        contacts.of_user(subject_id)
-        if event_type == "user.registered.v1"
-        else contacts.of_order(subject_id)
-    )
+    contact = _concerned(happening, contacts)
     if contact is None:
-        messages.settle(event_id, MessageStatus.SKIPPED)
+        messages.settle(happening.event_id, MessageStatus.SKIPPED)
         return
-    mailer.send(contact.email, composed(event_type, _knowing(contact, facts)))
-    messages.settle(event_id, MessageStatus.SENT)
+    mailer.send(contact.email, written(happening, contact))
+    messages.settle(happening.event_id, MessageStatus.SENT)
 
 
-def _knowing(contact: Contact, facts: dict[str, str]) -> Contact:
-    return replace(contact, facts={**contact.facts, **facts})
+def _concerned(happening: Happening, contacts: Contacts) -> Contact | None:
+    if happening.event_type == "user.registered.v1":
+        return contacts.of_user(happening.subject_id)
+    if happening.event_type in LISTING_TYPES:
+        return contacts.of_order_with_lines(happening.subject_id)
+    return contacts.of_order(happening.subject_id)

@@ -27,4 +27,5 @@ class OrderCapture(StepInput):
 
 
 class OrderPayment(StepInput):
+    customer_id: str = ""
     payment: _Due

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from carts.runner import StepFunctionsRunner
 from tradepost.kernel.errors import UnavailableError
+from tradepost.platform.runner import StepFunctionsRunner
 
 
 class StandardMachine:
