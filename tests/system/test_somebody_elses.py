@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
@@ -16,7 +16,6 @@ import pytest
 
 from tests.system.routes import BODIES, ROUTES, named
 from tests.system.shopper import Person, Town, registered
-from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform.auth import BUYERS, PUBLIC, Role
 from tradepost.platform.service import RouteSpec
 
@@ -194,14 +193,6 @@ def test_a_profile_is_the_callers_whoever_is_named(town: Town) -> None:
 
     assert refused.status_code == 422
     assert another.get("/v1/users/me").json() == theirs
-
-
-@pytest.fixture
-def at() -> Iterator[Callable[[timedelta], None]]:
-    """Stop the shop's clock so far from now."""
-    now = utc_now()
-    yield lambda shift: set_clock(lambda: now + shift)
-    set_clock(None)
 
 
 class Listing:

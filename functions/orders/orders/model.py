@@ -147,7 +147,7 @@ class OrderTransitionError(ConflictError):
     def __init__(self, order_id: str, status: OrderStatus, wanted: OrderStatus) -> None:
         super().__init__(f"{order_id} is {status} and cannot become {wanted}")
         self.order_id = order_id
-        self.status = status
+        self.order_status = status
         self.wanted = wanted
 
 
@@ -159,7 +159,7 @@ class OrderNotParkedError(ConflictError):
     def __init__(self, order_id: str, status: OrderStatus) -> None:
         super().__init__(f"{order_id} is {status}: there is nothing to resume")
         self.order_id = order_id
-        self.status = status
+        self.order_status = status
 
 
 class NotBoughtError(ConflictError):

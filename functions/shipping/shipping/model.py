@@ -59,7 +59,7 @@ class ShipmentTransitionError(ConflictError):
     def __init__(self, order_id: str, status: ShipmentStatus, wanted: ShipmentStatus) -> None:
         super().__init__(f"the shipment of {order_id} is {status} and cannot become {wanted}")
         self.order_id = order_id
-        self.status = status
+        self.shipment_status = status
         self.wanted = wanted
 
 
