@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 
 from infra.cloudformation import load_template
+from orders.model import LEFT_ALONE_MAX
 from tests.contract.documents import code, rows
 from tests.contract.project import ROOT
 
@@ -49,6 +51,15 @@ def test_a_message_is_tried_five_times_and_then_kept_for_fourteen_days(queue):
     assert int(QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]) == 5
     assert int(QUEUES[dead_letters]["MessageRetentionPeriod"]) == 14 * 24 * 3600
     assert plain_name(dead_letters) == f"{plain_name(queue)}-dlq"
+
+
+def test_news_that_waits_for_an_order_waits_longer_than_the_order_is_left_alone():
+    """docs/decisions/0049: an early fact comes again until the sweep has taken its order up."""
+    queue = QUEUES["OrdersFactsQueue"]
+    pauses = int(queue["RedrivePolicy"]["maxReceiveCount"]) - 1
+    waits = timedelta(seconds=pauses * int(queue["VisibilityTimeout"]))
+
+    assert waits >= LEFT_ALONE_MAX + timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("queue", CONSUMED)
