@@ -33,6 +33,8 @@ from carts.model import (
     CheckoutNotFoundError,
     CurrencyMixedError,
     GuestTokenError,
+    QuoteExpiredError,
+    QuoteMismatchError,
     UnknownSKUError,
     VersionMismatchError,
 )
@@ -44,6 +46,7 @@ from tradepost.platform.auth import BUYERS, Caller, Role, verify_access_token
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.idempotency import IdempotentRequest, fingerprint
+from tradepost.platform.quotes import QuoteInvalidError, read_quote
 from tradepost.platform.runner import StepFunctionsRunner
 from tradepost.platform.service import Reply, Service
 
@@ -149,6 +152,9 @@ def merge_carts(body: Merge, caller: Caller) -> Reply[CartView]:
         CartEmptyError,
         CartFrozenError,
         CartMergedError,
+        QuoteExpiredError,
+        QuoteInvalidError,
+        QuoteMismatchError,
         IdempotencyMismatchError,
         StaleError,
     ),
@@ -164,6 +170,7 @@ def check_out(
             shipping_address=body.shipping_address.filled_in(),
             payment_method=body.payment_method,
             expected_total=body.expected_total.to_money(),
+            shipping_quote=read_quote(body.shipping_quote) if body.shipping_quote else None,
             key=idempotency_key,
             fingerprint=fingerprint(body),
             correlation_id=correlation_id,

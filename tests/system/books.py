@@ -11,7 +11,7 @@ from tradepost.platform import aws
 from tradepost.platform.dynamodb import from_item
 
 # How an order may have ended, and the parcel with it.
-ENDS = {"CONFIRMED": "BOOKED", "SHIPPED": "DISPATCHED", "CANCELLED": "CANCELLED"}
+ENDS = {"CONFIRMED": "LABELLED", "SHIPPED": "DISPATCHED", "CANCELLED": "CANCELLED"}
 
 # How the provider may have a charge whose payment has ended so in our book. One that was opened
 # and never asked for money stays open with the provider, one that its bank declined stays declined:
@@ -42,7 +42,8 @@ def provider_charge(order_id: str) -> dict[str, Any] | None:
 
 
 def carrier_booking(order_id: str) -> dict[str, Any] | None:
-    return items("simulators", f"PARCEL#book#{order_id}").get("PARCEL")
+    number = derived_id("trk", f"book#{order_id}")
+    return items("simulators", f"PARCEL#{number}").get("PARCEL")
 
 
 def agree(town: Town, buyer: Person, order_id: str, *, sku: str, set_aside: bool = False) -> str:
@@ -131,7 +132,7 @@ def _parcel_agrees(order: dict[str, Any], sold: bool) -> None:
 
     assert shipment["status"] == ENDS[order["status"]]
     assert booking is not None
-    assert booking["status"] == ("BOOKED" if sold else "CANCELLED")
+    assert booking["status"] == ("LABELLED" if sold else "CANCELLED")
 
 
 def _all_was_told_once(town: Town, order: dict[str, Any], sold: bool) -> None:

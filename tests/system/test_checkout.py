@@ -22,7 +22,7 @@ def test_a_guest_buys_and_the_order_is_confirmed_paid_and_booked(town: Town) -> 
     assert accepted.status_code == 202
     assert guest.get(accepted.headers["Location"]).json()["status"] == "CONFIRMED"
     assert guest.get(f"/v1/orders/{order_id}").json()["status"] == "CONFIRMED"
-    assert guest.get(f"/v1/shipments/{order_id}").json()["status"] == "BOOKED"
+    assert guest.get(f"/v1/shipments/{order_id}").json()["status"] == "LABELLED"
     assert town.payment(order_id)["captured"] == {"amount_minor": 2500, "currency": "GBP"}
     assert town.level("MUG") == (8, 0)
 

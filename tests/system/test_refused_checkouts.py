@@ -92,7 +92,7 @@ def test_a_booking_whose_answer_was_lost_is_booked_once(town: Town) -> None:
     booking = carrier_booking(checkout["order_id"])
     assert checkout["status"] == "CONFIRMED"
     assert booking is not None
-    assert booking["status"] == "BOOKED"
+    assert booking["status"] == "LABELLED"
 
 
 def test_a_provider_that_never_answers_charges_nobody(town: Town) -> None:

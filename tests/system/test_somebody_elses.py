@@ -16,6 +16,7 @@ import pytest
 
 from tests.system.routes import BODIES, ROUTES, named
 from tests.system.shopper import Person, Town, registered
+from tradepost.kernel.ids import derived_id
 from tradepost.platform.auth import BUYERS, PUBLIC, Role
 from tradepost.platform.service import RouteSpec
 
@@ -84,8 +85,9 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
         part.strip("{}") for _, path in ROUTES for part in path.split("/") if part.startswith("{")
     }
 
-    # Products and stock are everybody's; a cart is the caller's own and has no id in its path.
-    assert named_in_paths == {"order_id", "handle", "sku"}
+    # Products and stock are everybody's; a cart is the caller's own and has no id in its path. A
+    # reference is the simulated bank's, whose page knows nobody but a test card.
+    assert named_in_paths == {"order_id", "handle", "sku", "reference"}
     assert set(BUYERS_ROUTES) | set(STAFF_ROUTES) == set(BY_ORDER)
 
 
@@ -130,7 +132,12 @@ def test_nothing_that_a_buyer_can_read_speaks_of_another(town: Town, buyers: lis
     ]
 
     for reader in buyers:
-        named_here = {"handle": "mug", "sku": "MUG", "order_id": reader.order_id}
+        named_here = {
+            "handle": "mug",
+            "sku": "MUG",
+            "order_id": reader.order_id,
+            "reference": derived_id("sim", f"open#{reader.order_id}#1"),
+        }
         seen = " ".join(reader.person.get(spec.path.format(**named_here)).text for spec in readable)
 
         assert reader.order_id in seen

@@ -8,8 +8,9 @@ The `carts` table.
                                                `by <product_id>`: version, stated_at, on_sale,
                                                title, amount_minor, currency, weight_grams
     CHECKOUT#<order>  CHECKOUT      checkout   order_id, customer_id, email, shipping_address,
-                                               payment_method, amount_minor, currency, line_count,
-                                               status, reason, fingerprint, correlation_id,
+                                               payment_method, amount_minor, currency,
+                                               shipping_minor, shipping_service, line_count, status,
+                                               reason, fingerprint, correlation_id,
                                                placed_at, running, due_at
     CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart
     IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
@@ -45,6 +46,7 @@ from carts.model import (
     CheckoutStatus,
     Offer,
     ProductNews,
+    Shipping,
 )
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
@@ -405,6 +407,8 @@ def _checkout_item(checkout: Checkout) -> Item:
         "payment_method": checkout.payment_method,
         "amount_minor": checkout.total.amount_minor,
         "currency": checkout.total.currency,
+        "shipping_minor": checkout.shipping.price.amount_minor,
+        "shipping_service": checkout.shipping.service,
         "line_count": checkout.line_count,
         "status": checkout.status,
         "reason": checkout.reason,
@@ -424,6 +428,9 @@ def _to_checkout(item: Item, lines: tuple[CartLine, ...]) -> Checkout:
         shipping_address=item["shipping_address"],
         payment_method=item["payment_method"],
         total=Money(item["amount_minor"], item["currency"]),
+        shipping=Shipping(
+            item["shipping_service"], Money(item["shipping_minor"], item["currency"])
+        ),
         lines=lines,
         line_count=item["line_count"],
         status=CheckoutStatus(item["status"]),

@@ -19,8 +19,13 @@ from carts.model import (
     CheckoutStatus,
     Offer,
     ProductNews,
+    QuoteExpiredError,
+    QuoteMismatchError,
+    Shipping,
+    shipping_of,
 )
 from carts.ports import CartRepository, CheckoutRunner
+from tradepost.contracts.shipping_quote import ShippingQuote
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import ConflictError, IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id
@@ -30,6 +35,15 @@ _ATTEMPTS_MAX = 4
 
 # What one sweep starts again; the rest waits for the next minute.
 SWEPT_MAX = 160
+
+_REFUSALS = (
+    CartChangedError,
+    CartEmptyError,
+    CartFrozenError,
+    CartMergedError,
+    QuoteExpiredError,
+    QuoteMismatchError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,7 @@ class CheckoutRequest:
     shipping_address: dict[str, str]
     payment_method: str
     expected_total: Money
+    shipping_quote: ShippingQuote | None
     key: str
     fingerprint: str
     correlation_id: str
@@ -170,6 +185,8 @@ def check_out(
         The total is not `expected_total`. Nothing was done.
     IdempotencyMismatchError
         The key belongs to another request.
+    QuoteExpiredError, QuoteMismatchError
+        The shipping quote is not for this parcel, or no longer. Nothing was done.
     CartEmptyError, CartFrozenError, CartMergedError
     """
     order_id = derived_id("ord", request.customer_id, request.key)
@@ -185,14 +202,14 @@ def _begun(order_id: str, request: CheckoutRequest, carts: CartRepository, now: 
     for _ in range(_ATTEMPTS_MAX):
         cart = carts.get(request.customer_id)
         try:
-            priced = _priced_as_expected(cart, request, carts)
+            priced, shipping = _priced_as_expected(cart, request, carts, now)
             return carts.begin_checkout(
-                priced.frozen_for(order_id), _checkout(priced, order_id, request, now)
+                priced.frozen_for(order_id), _checkout(priced, shipping, order_id, request, now)
             )
         except StaleError:
             continue
-        except (CartChangedError, CartEmptyError, CartFrozenError, CartMergedError):
-            # A repetition finds the cart as its own first attempt left it.
+        except _REFUSALS:
+            # A repetition finds the cart as its own first attempt left it, or its quote expired.
             begun = carts.checkout(order_id)
             if begun is None:
                 raise
@@ -200,17 +217,25 @@ def _begun(order_id: str, request: CheckoutRequest, carts: CartRepository, now: 
     raise StaleError("the cart kept changing")
 
 
-def _priced_as_expected(cart: Cart, request: CheckoutRequest, carts: CartRepository) -> Cart:
+def _priced_as_expected(
+    cart: Cart, request: CheckoutRequest, carts: CartRepository, now: Clock
+) -> tuple[Cart, Shipping]:
     if not cart.lines:
         raise CartEmptyError
     priced, changed = cart.repriced(carts.offers([line.sku for line in cart.lines]))
-    total = priced.total or Money(0, request.expected_total.currency)
+    if priced.total is None:
+        raise CartChangedError(Money(0, request.expected_total.currency), changed)
+    country = request.shipping_address["country"]
+    shipping = shipping_of(priced, country, request.shipping_quote, now())
+    total = priced.total + shipping.price
     if total != request.expected_total:
         raise CartChangedError(total, changed)
-    return priced
+    return priced, shipping
 
 
-def _checkout(cart: Cart, order_id: str, request: CheckoutRequest, now: Clock) -> Checkout:
+def _checkout(
+    cart: Cart, shipping: Shipping, order_id: str, request: CheckoutRequest, now: Clock
+) -> Checkout:
     return Checkout(
         order_id=order_id,
         customer_id=request.customer_id,
@@ -218,6 +243,7 @@ def _checkout(cart: Cart, order_id: str, request: CheckoutRequest, now: Clock) -
         shipping_address=request.shipping_address,
         payment_method=request.payment_method,
         total=request.expected_total,
+        shipping=shipping,
         lines=cart.lines,
         line_count=len(cart.lines),
         status=CheckoutStatus.RUNNING,
