@@ -28,7 +28,7 @@ _ATTEMPTS_MAX = 5  # as the template has it: maxReceiveCount
 
 # When something was written says nothing of how it stands. How often an order was written depends
 # on what came first: a parcel may be delivered before the news of its dispatch.
-_TELLS_NO_STATE = {"updated_at", "expires_at", "claimed_until", "due_at"}
+_TELLS_A_TIME = ("_at", "_until")
 _COUNTS_ITS_WRITES = {"ORDER"}
 
 
@@ -119,17 +119,21 @@ class Consumer:
         assert not is_error, answer
         return [failure["itemIdentifier"] for failure in json.loads(answer)["batchItemFailures"]]
 
-    def state(self) -> Any:
-        """Read all that its context stands for, and what its customers were told."""
+    def state(self) -> dict[str, Any]:
+        """Read all that its context stands for, and what customers were told by mail."""
         pages = boto3.client("dynamodb").get_paginator("scan")
         items = [
             from_item(item)
             for page in pages.paginate(TableName=f"tradepost-local-{self.context}")
             for item in page["Items"]
         ]
-        state = [_stands(item) for item in items if not str(item["sk"]).startswith("OUTBOX#")]
-        mails = sorted((mail["to"], mail["subject"]) for mail in self.stack.mailbox.list())
-        return sorted(state, key=lambda item: (item["pk"], item["sk"])), mails
+        state: dict[str, Any] = {
+            f"{item['pk']} {item['sk']}": _stands(item)
+            for item in items
+            if not str(item["sk"]).startswith("OUTBOX#")
+        }
+        state["mails"] = sorted((mail["to"], mail["subject"]) for mail in self.stack.mailbox.list())
+        return state
 
 
 class Moment:
@@ -153,7 +157,7 @@ def _tables(stack: LocalStack) -> Any:
 
 
 def _stands(item: Item) -> Item:
-    told = {name: value for name, value in item.items() if name not in _TELLS_NO_STATE}
+    told = {name: value for name, value in item.items() if not name.endswith(_TELLS_A_TIME)}
     if item["sk"] in _COUNTS_ITS_WRITES:
         told.pop("version")
     return told
