@@ -68,7 +68,13 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
         "CATALOG_TABLE": TABLE,
+        "CATALOG_CACHE_POLICY": "lfu",
+        "CATALOG_CACHE_ENTRIES": "100",
+        "CATALOG_CACHE_BYTES": "1000000",
+        "CATALOG_CACHE_SECONDS": "30",
+        "CATALOG_CACHE_ABSENT_SECONDS": "5",
         "CURSOR_SECRET": "cursor",
+        "POWERTOOLS_METRICS_DISABLED": "true",
         "STAGE": "test",
     }.items():
         monkeypatch.setenv(name, value)
@@ -137,11 +143,12 @@ def stream(client: Any) -> Callable[[], list[dict[str, Any]]]:
 
 @pytest.fixture
 def shop(client: Any, catalog_app: ModuleType, stream: Any) -> Iterator[Shop]:
-    catalog_app.products.cache_clear()
-    catalog_app.index.cache_clear()
+    made_once = (catalog_app.products, catalog_app.index, catalog_app.answers)
+    for made in made_once:
+        made.cache_clear()
     yield Shop(catalog_app, stream)
-    catalog_app.products.cache_clear()
-    catalog_app.index.cache_clear()
+    for made in made_once:
+        made.cache_clear()
 
 
 class Shop:
