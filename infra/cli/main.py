@@ -8,6 +8,7 @@ from infra.cli.dev import dev
 from infra.cli.exporter import export_products
 from infra.cli.flash_sale import flash_sale
 from infra.cli.importer import import_products
+from infra.cli.reconcile import reconcile
 from infra.cli.replay.command import replay_history
 from infra.event_schemas import schemas
 from infra.package.command import package
@@ -19,6 +20,7 @@ app.command()(dev)
 app.command("import")(import_products)
 app.command("export")(export_products)
 app.command("replay")(replay_history)
+app.command()(reconcile)
 app.command("flash-sale")(flash_sale)
 app.command()(package)
 app.command()(schemas)

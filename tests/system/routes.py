@@ -72,6 +72,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("POST", "/v1/staff/reconciliations"): {"day": "2026-01-05", "repair": False},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
 }
 
