@@ -41,6 +41,7 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
             _read_secrets(grantee, infrastructure),
+            _read_stripe_key(grantee, infrastructure),
             _start_executions(grantee, infrastructure),
             _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
@@ -128,6 +129,17 @@ def _read_secrets(grantee: Grantee, infrastructure: Infrastructure) -> Statement
         return None
     resources = [{"Ref": secret} for secret in secrets]
     return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], resources)
+
+
+def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    if "StripeSecretName" not in infrastructure.given_by:
+        return None
+    if "STRIPE_SECRET_NAME" not in grantee.needs.own_texts:
+        return None
+    # By its name: where Stripe is not chosen there is no such secret, and so no ARN. Secrets
+    # Manager adds a dash and six characters to it.
+    secret = _arn("secretsmanager", "secret:${StripeSecretName}-??????")
+    return _allow("ReadStripeKey", ["secretsmanager:GetSecretValue"], secret)
 
 
 def _start_executions(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:

@@ -22,6 +22,9 @@ NOWHERE = {
     "return_id": "ret_nosuchreturn",
     "tracking_number": "trk_nosuchparcel",
     "event": "collected",
+    "reference": "sim_nosuchcharge",
+    "endpoint_id": "whe_nosuchendpoint",
+    "event_id": "evt_nosuchevent",
 }
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
@@ -54,6 +57,12 @@ _ADDRESS = {
     "region": "North Yorkshire",
     "postal_code": "YO21 1AA",
     "country": "GB",
+}
+_ENDPOINT = {
+    # Nobody has this name (RFC 6761), so nobody is called.
+    "url": "https://books.invalid/webhooks",
+    "event_types": ["order.confirmed.v1"],
+    "description": "Accounting",
 }
 _PASSWORD = "seventeen purple herons"
 
@@ -94,6 +103,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/orders/{order_id}/cancellation"): {"reason": "ordered twice"},
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
+    ("POST", "/v1/webhook-endpoints"): _ENDPOINT,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {**_ENDPOINT, "enabled": True},
 }
 
 
@@ -117,4 +128,5 @@ def body_of(spec: RouteSpec) -> bytes:
 
 
 def headers_of(spec: RouteSpec, key: str) -> dict[str, str]:
-    return {"Idempotency-Key": key} if spec.needs_idempotency_key else {}
+    headers = {"Content-Type": spec.content_types[0]} if spec.method != "GET" else {}
+    return {**headers, **({"Idempotency-Key": key} if spec.needs_idempotency_key else {})}

@@ -192,6 +192,17 @@ class ProviderUnavailableError(UnavailableError):
     code = "provider_unavailable"
 
 
+class ChargeInUseError(ConflictError):
+    """A payment of ours stands behind the charge, which was taken for a stray one."""
+
+    code = "charge_in_use"
+
+    def __init__(self, order_id: str, reference: str) -> None:
+        super().__init__(f"charge {reference} belongs to the payment of {order_id}")
+        self.order_id = order_id
+        self.reference = reference
+
+
 class UnknownChargeError(NotFoundError):
     """The provider knows no charge under this reference."""
 

@@ -150,6 +150,11 @@ class PaymentProvider(Protocol):
         """
 
 
+class Orders(Protocol):
+    def want_money(self, order_id: str) -> bool:
+        """Ask orders whether the order is still to be paid. Raises UnavailableError."""
+
+
 class PaymentRepository(Protocol):
     def get(self, order_id: str) -> Payment | None:
         """Read a payment as it is now."""

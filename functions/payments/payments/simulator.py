@@ -269,6 +269,14 @@ class SimulatedProvider:
             event_id, told.reference, told.order_id, told.status, told.refunded_minor
         )
 
+    def asked(self, reference: str) -> tuple[Charge, Money]:
+        """Read a charge and the amount it asks for, as the customer's bank shows them.
+
+        Raises UnknownChargeError.
+        """
+        stored = self._read(reference)
+        return self._to_charge(stored), Money(stored["amount_minor"], stored["currency"])
+
     def confirm(self, reference: str, *, approves: bool) -> Charge:
         """Tell the bank what the customer says; return the charge as it is then.
 

@@ -11,7 +11,7 @@ from payments.model import (
     PaymentStatus,
     PaymentVoidedError,
 )
-from payments.ports import PaymentProvider, PaymentRepository, ProviderKeys
+from payments.ports import ChargeStatus, PaymentProvider, PaymentRepository, ProviderKeys
 from payments.use_cases.recording import (
     ATTEMPTS_MAX,
     kept_changing,
@@ -24,6 +24,8 @@ from payments.use_cases.settling import settle_payment
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
+
+_LAPSED = DeclineReason.AUTHORIZATION_EXPIRED
 
 
 def authorize_payment(
@@ -86,6 +88,9 @@ def asked_payment(
 ) -> Payment:
     """Ask for the money of an OPENED payment, and enter the answer.
 
+    An authorization made anew has nobody who stands by: its refusal is told to the world, and a
+    bank that wants to hear from the customer has refused, because they are not there.
+
     Raises PaymentDeclinedError after it was entered; StaleError if another entered it first.
     """
     if payment.replaces is not None:
@@ -98,8 +103,15 @@ def asked_payment(
             keys.authorize, reference=payment.provider_reference, method=payment.method
         )
     except PaymentDeclinedError as refusal:
-        recorded_decline(payment, refusal.reason, payments, now, is_told=False)
+        if payment.attempt > 1:
+            recorded_decline(payment, _LAPSED, payments, now, is_told=True)
+        else:
+            recorded_decline(payment, refusal.reason, payments, now, is_told=False)
         raise
+    if charge.status is ChargeStatus.REQUIRES_ACTION and payment.attempt > 1:
+        provider.void(keys.void, reference=payment.provider_reference)
+        recorded_decline(payment, _LAPSED, payments, now, is_told=True)
+        raise PaymentDeclinedError
     return recorded_authorization(payment, charge, payments, now)
 
 

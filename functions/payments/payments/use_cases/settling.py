@@ -20,6 +20,7 @@ from payments.model import (
     PaymentStatus,
     RefundRefusedError,
     RefundStatus,
+    UnknownChargeError,
 )
 from payments.ports import (
     Charge,
@@ -68,6 +69,7 @@ class Heard(StrEnum):
     NOTHING_NEW = "nothing_new"
     LOOKED_INTO = "looked_into"
     NOT_OURS = "not_ours"  # no payment of ours has that charge
+    DOES_NOT_FIT = "does_not_fit"  # the charge is not the one our book describes
 
 
 def hear_provider(
@@ -75,10 +77,11 @@ def hear_provider(
 ) -> Heard:
     """Look into what a webhook hints at, unless our book has passed it already.
 
+    A charge that does not fit changes nothing: to send it again would not make it fit, so it is
+    an outcome and no refusal; the reconciliation goes on telling of it.
+
     Raises
     ------
-    ChargeMismatchError
-        The provider's charge is not the one our book describes. Nothing was changed.
     ProviderUnavailableError, StaleError
         Let it be sent again.
     """
@@ -87,7 +90,10 @@ def hear_provider(
         return Heard.NOT_OURS
     if _has_passed(payment, event):
         return Heard.NOTHING_NEW
-    settle_payment(event.order_id, payments=payments, provider=provider, now=now)
+    try:
+        settle_payment(event.order_id, payments=payments, provider=provider, now=now)
+    except (ChargeMismatchError, UnknownChargeError):
+        return Heard.DOES_NOT_FIT
     return Heard.LOOKED_INTO
 
 
@@ -123,11 +129,11 @@ def settle_payment(
         _require_the_same(payment, charge)
         try:
             settled = _followed(payment, charge, payments, provider, now)
-            if settled.status in (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED):
-                _follow_refunds(settled, charge, payments, provider, now)
+            if charge.refunded > settled.refunded:
+                return _refunds_followed(settled, charge, payments, provider, now)
         except StaleError:
             continue
-        return payments.get(order_id) or settled
+        return settled
     raise kept_changing(order_id)
 
 
@@ -209,13 +215,13 @@ def _followed_to_its_end(
     return payment
 
 
-def _follow_refunds(
+def _refunds_followed(
     payment: Payment,
     charge: Charge,
     payments: PaymentRepository,
     provider: PaymentProvider,
     now: Clock,
-) -> None:
+) -> Payment:
     """Finish the refunds that were promised, and enter those made at the provider by hand."""
     for refund in payments.refunds(payment.order_id):
         if refund.status is RefundStatus.PENDING:
@@ -226,3 +232,4 @@ def _follow_refunds(
     unknown = charge.refunded - current.refunded
     if unknown.amount_minor > 0:
         enter_foreign_refund(current, unknown, charge, payments, now)
+    return payments.get(payment.order_id) or current

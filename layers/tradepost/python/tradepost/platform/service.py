@@ -83,6 +83,7 @@ class RouteSpec:
     takes_if_match: bool
     repeatable: str | None
     body_bytes_max: int
+    content_types: tuple[str, ...]
     summary: str
     description: str
 
@@ -176,7 +177,15 @@ class Service(Chalice):
 
         def declare(view: View_) -> View_:
             spec = _spec_of(
-                view, method, path, frozenset(roles), status, refusals, repeatable, body_bytes_max
+                view,
+                method,
+                path,
+                frozenset(roles),
+                status,
+                refusals,
+                repeatable,
+                body_bytes_max,
+                content_types,
             )
             if method == "POST" and not spec.needs_idempotency_key and repeatable is None:
                 raise TypeError(f"{path}: a POST takes an Idempotency-Key or says why it need not")
@@ -254,6 +263,7 @@ def _spec_of(
     refusals: tuple[type[DomainError | UnavailableError], ...],
     repeatable: str | None,
     body_bytes_max: int,
+    content_types: tuple[str, ...],
 ) -> RouteSpec:
     hints = get_type_hints(view)
     documentation = inspect.getdoc(view) or ""
@@ -271,6 +281,7 @@ def _spec_of(
         takes_if_match="if_match" in hints,
         repeatable=repeatable,
         body_bytes_max=body_bytes_max,
+        content_types=content_types,
         summary=summary,
         description=description.strip(),
     )
