@@ -9,6 +9,7 @@ from tests.system.routes import NOWHERE, ROUTES, headers_of, named
 from tests.system.wire import Answer, Wire
 from tradepost.platform.auth import PUBLIC, Role
 from tradepost.platform.service import RouteSpec, Service
+from tradepost.platform.webhooks import WebhookSignatureError
 
 EVERYBODY = [None, *Role]
 
