@@ -262,6 +262,7 @@ def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "email": order.email,
         "name": order.shipping_address.get("name", ""),
         "total_minor": order.total.amount_minor,
+        "shipping_minor": order.shipping_minor,
         "currency": order.total.currency,
         "line_count": order.line_count,
         "status": order.status,

@@ -9,6 +9,8 @@ import pytest
 
 from carts.model import CartStatus, CheckoutStatus
 from inventory.model import HoldState
+from notifications.deliveries import DeliveryStatus
+from notifications.endpoints import EndpointStatus
 from orders import model as orders_model
 from orders.model import OrderStatus
 from payments import model as payments_model
@@ -33,6 +35,8 @@ BY_HAND = {
     "Cart": CartStatus,
     "Checkout": CheckoutStatus,
     "Hold": HoldState,
+    "Webhook endpoint": EndpointStatus,
+    "Webhook delivery": DeliveryStatus,
 }
 
 

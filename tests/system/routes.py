@@ -23,6 +23,8 @@ NOWHERE = {
     "tracking_number": "trk_nosuchparcel",
     "event": "collected",
     "reference": "sim_nosuchcharge",
+    "endpoint_id": "whe_nosuchendpoint",
+    "event_id": "evt_nosuchevent",
 }
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
@@ -55,6 +57,12 @@ _ADDRESS = {
     "region": "North Yorkshire",
     "postal_code": "YO21 1AA",
     "country": "GB",
+}
+_ENDPOINT = {
+    # Nobody has this name (RFC 6761), so nobody is called.
+    "url": "https://books.invalid/webhooks",
+    "event_types": ["order.confirmed.v1"],
+    "description": "Accounting",
 }
 _PASSWORD = "seventeen purple herons"
 
@@ -95,6 +103,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/orders/{order_id}/cancellation"): {"reason": "ordered twice"},
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
+    ("POST", "/v1/webhook-endpoints"): _ENDPOINT,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {**_ENDPOINT, "enabled": True},
 }
 
 

@@ -14,7 +14,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.system.routes import BODIES, ROUTES, named
+from tests.system.routes import BODIES, NOWHERE, ROUTES, named
 from tests.system.shopper import Person, Town, registered
 from tradepost.kernel.ids import derived_id
 from tradepost.platform.auth import BUYERS, PUBLIC, Role
@@ -23,6 +23,9 @@ from tradepost.platform.service import RouteSpec
 BY_ORDER = {route: spec for route, spec in ROUTES.items() if "{order_id}" in spec.path}
 BUYERS_ROUTES = sorted(route for route, spec in BY_ORDER.items() if spec.roles & BUYERS)
 STAFF_ROUTES = sorted(route for route, spec in BY_ORDER.items() if not spec.roles & BUYERS)
+
+# What these orders are too young for: to its owner, that is all that stands in the way.
+NOT_DELIVERED_YET = {"claim_not_possible", "return_not_possible"}
 
 MISSING = "ord_00000000000000000000000000"
 
@@ -68,7 +71,7 @@ def stored() -> list[Any]:
 def sent(person: Person, spec: RouteSpec, order_id: str) -> httpx.Response:
     body = BODIES.get((spec.method, spec.path))
     headers = {"Idempotency_Key": f"for-{order_id}"} if spec.needs_idempotency_key else {}
-    path = spec.path.format(order_id=order_id)
+    path = spec.path.format(**{**NOWHERE, "order_id": order_id})
     return person.send(spec.method, path, body, **headers)
 
 
@@ -86,8 +89,14 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
     }
 
     # Products and stock are everybody's; a cart is the caller's own and has no id in its path. A
-    # reference is the simulated bank's, whose page knows nobody but a test card.
-    assert named_in_paths == {"order_id", "handle", "sku", "reference"}
+    # reference is the simulated bank's, whose page knows nobody but a test card. Claims and returns
+    # are found under their order; parcels of the simulated carrier are moved by staff. Webhooks are
+    # the shop's, and what they carry is nobody's.
+    below_an_order = {"claim_id", "return_id"}
+    of_simulators = {"reference", "tracking_number", "event"}
+    of_webhooks = {"endpoint_id", "event_id"}
+    of_the_shop = {"handle", "sku"} | of_simulators | of_webhooks
+    assert named_in_paths == {"order_id"} | below_an_order | of_the_shop
     assert set(BUYERS_ROUTES) | set(STAFF_ROUTES) == set(BY_ORDER)
 
 
@@ -107,7 +116,8 @@ def test_somebody_elses_order_is_told_from_a_missing_one_by_nothing(
         assert told(others, owner.order_id) == told(missing, MISSING), who
     assert stored() == before
     for owner in buyers:
-        assert sent(owner.person, spec, owner.order_id).status_code == spec.status, owner.name
+        own = sent(owner.person, spec, owner.order_id)
+        assert own.status_code == spec.status or own.json()["code"] in NOT_DELIVERED_YET, owner.name
 
 
 @pytest.mark.parametrize("route", STAFF_ROUTES, ids=named)

@@ -28,8 +28,8 @@ class _OrderContact(_Told):
     total_minor: int
     currency: str
     line_count: int
-    shipping_minor: int = 0
-    lines: list[_Line] = []
+    shipping_minor: int
+    lines: list[_Line]
 
     def ordered(self) -> Ordered:
         return Ordered(

@@ -1,7 +1,8 @@
-"""What notifications reads of the events it tells customers about."""
+"""What notifications reads of the events it tells customers and merchants about."""
 
 from __future__ import annotations
 
+from notifications.deliveries import PublishedEvent
 from notifications.model import Happening
 from tradepost.kernel.money import Money
 from tradepost.platform.consumer import Fact
@@ -36,3 +37,9 @@ class News(Fact):
                 else None
             ),
         )
+
+
+def published_event(message: str) -> PublishedEvent:
+    """Read of an event what it takes to send it on; the message itself stays as it is."""
+    fact = Fact.model_validate_json(message)
+    return PublishedEvent(fact.event_id, fact.type, message)

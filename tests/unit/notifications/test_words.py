@@ -63,6 +63,7 @@ def test_a_long_order_is_summed_up() -> None:
         ("out_of_stock", "sold out"),
         ("payment_declined", "your bank declined the payment"),
         ("insufficient_funds", "did not have enough funds"),
+        ("payment_expired", "did not come in time"),
         ("capture_refused", "the payment could not be taken"),
         ("carrier_refused", "does not deliver to that address"),
         ("checkout_failed", "something went wrong on our side"),
@@ -98,8 +99,8 @@ def test_an_order_that_was_called_off_is_cancelled_and_its_money_goes_back(
     assert "Your cart" not in mail.text
 
 
-def test_every_reason_of_a_failed_checkout_has_words_of_its_own() -> None:
-    reasons = {*orders_model._REASONS.values()}
+def test_every_reason_that_orders_gives_has_words_of_its_own() -> None:
+    reasons = {*orders_model._REASONS.values(), *orders_model.Cancelled}
     told = {
         reason: written(a_happening("order.cancelled.v1", reason=reason), GRACE).text
         for reason in reasons
