@@ -12,7 +12,7 @@ from typing import Any
 from chalice import Rate
 from chalice.app import CloudWatchEvent, SQSEvent
 
-from notifications import use_cases, webhook_use_cases
+from notifications import use_cases
 from notifications.api import (
     ChangedEndpoint,
     DeliveryList,
@@ -42,6 +42,7 @@ from notifications.endpoints import (
 from notifications.mailer import SESMailer
 from notifications.messages import News, published_event
 from notifications.post import HTTPPost
+from notifications.use_cases import webhooks
 from notifications.words import TYPES
 from tradepost.contracts.published import published
 from tradepost.kernel.clock import utc_now
@@ -124,7 +125,7 @@ def register_webhook_endpoint(
     body: NewEndpoint, caller: Caller, idempotency_key: IdempotencyKey
 ) -> Reply[NewEndpointView]:
     """Have events sent to an address of yours. The secret is shown now and not again."""
-    endpoint = webhook_use_cases.register_endpoint(
+    endpoint = webhooks.register_endpoint(
         body.change(),
         reference=f"{caller.principal_id}:{idempotency_key}",
         fingerprint=fingerprint(body),
@@ -163,7 +164,7 @@ def change_webhook_endpoint(
     endpoint_id: str, body: ChangedEndpoint, if_match: IfMatch | None
 ) -> Reply[EndpointView]:
     """Change an address, disable it, or enable it: then what waited for it is sent."""
-    endpoint = webhook_use_cases.change_endpoint(
+    endpoint = webhooks.change_endpoint(
         endpoint_id,
         body.change(),
         version=if_match,
@@ -189,7 +190,7 @@ def rotate_webhook_secret(
     endpoint_id: str, caller: Caller, idempotency_key: IdempotencyKey
 ) -> RotatedSecret:
     """Sign with a new secret, and for a day with the old one besides."""
-    endpoint, generation = webhook_use_cases.rotate_secret(
+    endpoint, generation = webhooks.rotate_secret(
         endpoint_id,
         reference=f"{caller.principal_id}:{idempotency_key}",
         endpoints=endpoints(),
@@ -212,7 +213,7 @@ def send_test_webhook(
     endpoint_id: str, caller: Caller, idempotency_key: IdempotencyKey, correlation_id: str
 ) -> DeliveryView:
     """Send `webhook.test.v1` now, and tell what was answered."""
-    event_id = webhook_use_cases.send_test(
+    event_id = webhooks.send_test(
         endpoint_id,
         reference=f"{caller.principal_id}:{idempotency_key}",
         correlation_id=correlation_id,
@@ -261,7 +262,7 @@ def get_webhook_delivery(endpoint_id: str, event_id: str) -> DeliveryView:
 )
 def resend_webhook(endpoint_id: str, event_id: str) -> DeliveryView:
     """Send an event again now, whether it was taken or not, and tell what was answered."""
-    webhook_use_cases.resend(
+    webhooks.resend(
         endpoint_id,
         event_id,
         endpoints=endpoints(),
@@ -288,9 +289,7 @@ def on_event(event: SQSEvent) -> dict[str, Any]:
     def take(message: str) -> None:
         event = published_event(message)
         fresh.extend(
-            webhook_use_cases.take_event(
-                event, endpoints=known(), deliveries=deliveries(), now=utc_now
-            )
+            webhooks.take_event(event, endpoints=known(), deliveries=deliveries(), now=utc_now)
         )
 
     # Whatever is published may be wanted: there is no type that nobody reacts to.
@@ -305,9 +304,7 @@ def send_due_webhooks(_event: CloudWatchEvent) -> None:
     """Try again what is due, and send what was kept while nobody sent it."""
     _send(
         {
-            endpoint: deliveries().due(
-                endpoint.endpoint_id, utc_now(), webhook_use_cases.DUE_PER_ROUND_MAX
-            )
+            endpoint: deliveries().due(endpoint.endpoint_id, utc_now(), webhooks.DUE_PER_ROUND_MAX)
             for endpoint in endpoints().all()
             if endpoint.is_enabled
         }
@@ -331,7 +328,7 @@ def _send_to_one(due: tuple[Endpoint, Sequence[str]]) -> None:
     endpoint, event_ids = due
     try:
         with passing_faults_named():
-            ended = webhook_use_cases.send_round(
+            ended = webhooks.send_round(
                 endpoint,
                 event_ids,
                 endpoints=endpoints(),

@@ -9,7 +9,7 @@ from notifications import post
 from notifications.deliveries import RETRY_AFTER
 from notifications.dynamodb_webhooks import DELIVERY_KEPT
 from notifications.endpoints import DEAD_AFTER, SECRET_OVERLAP
-from notifications.webhook_use_cases import ROUND, TEST_TYPE
+from notifications.use_cases.webhooks import ROUND, TEST_TYPE
 from tests.contract.documents import rows, text_of
 from tests.contract.project import LAYOUT, app_of
 from tradepost.contracts.published import published

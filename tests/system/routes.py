@@ -18,13 +18,13 @@ NOWHERE = {
     "handle": "no-such-product",
     "sku": "NO-SUCH-SKU",
     "order_id": "ord_nosuchorder",
-    "endpoint_id": "whe_nosuchendpoint",
-    "event_id": "evt_nosuchevent",
     "claim_id": "clm_nosuchclaim",
     "return_id": "ret_nosuchreturn",
     "tracking_number": "trk_nosuchparcel",
     "event": "collected",
     "reference": "sim_nosuchcharge",
+    "endpoint_id": "whe_nosuchendpoint",
+    "event_id": "evt_nosuchevent",
 }
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}

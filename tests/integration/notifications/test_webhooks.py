@@ -13,7 +13,6 @@ import boto3
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from notifications import webhook_use_cases
 from notifications.deliveries import (
     RETRY_AFTER,
     DeliveryInHandError,
@@ -35,6 +34,7 @@ from notifications.endpoints import (
     VersionMismatchError,
 )
 from notifications.post import HTTPPost
+from notifications.use_cases import webhooks
 from tests.fakes.merchant import Merchant, merchant
 from tests.integration.tables import tables
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
@@ -62,7 +62,7 @@ class Office:
     def registers(
         self, url: str, *event_types: str, reference: str = "ref-1", fingerprint: str = "f"
     ) -> Endpoint:
-        return webhook_use_cases.register_endpoint(
+        return webhooks.register_endpoint(
             EndpointChange(url=url, event_types=event_types or ("*",), description="Books"),
             reference=reference,
             fingerprint=fingerprint,
@@ -73,7 +73,7 @@ class Office:
         )
 
     def changes(self, endpoint: Endpoint, version: int | None = None, **change: Any) -> Endpoint:
-        return webhook_use_cases.change_endpoint(
+        return webhooks.change_endpoint(
             endpoint.endpoint_id,
             EndpointChange(**change),
             version=version,
@@ -83,14 +83,14 @@ class Office:
         )
 
     def rotates(self, endpoint: Endpoint, reference: str) -> int:
-        return webhook_use_cases.rotate_secret(
+        return webhooks.rotate_secret(
             endpoint.endpoint_id, reference=reference, endpoints=self.endpoints, now=self.now
         )[1]
 
     def hears(self, event: PublishedEvent) -> int:
         """Take an event and send what is new of it; return how many deliveries were new."""
         known = self.endpoints.all()
-        fresh = webhook_use_cases.take_event(
+        fresh = webhooks.take_event(
             event, endpoints=known, deliveries=self.deliveries, now=self.now
         )
         for endpoint in known:
@@ -98,8 +98,8 @@ class Office:
             self.sends(endpoint, [one.event.event_id for one in mine])
         return len(fresh)
 
-    def sends(self, endpoint: Endpoint, event_ids: list[str]) -> webhook_use_cases.Round:
-        return webhook_use_cases.send_round(
+    def sends(self, endpoint: Endpoint, event_ids: list[str]) -> webhooks.Round:
+        return webhooks.send_round(
             endpoint,
             event_ids,
             endpoints=self.endpoints,
@@ -119,7 +119,7 @@ class Office:
         )
 
     def resends(self, endpoint: Endpoint, event_id: str) -> None:
-        webhook_use_cases.resend(
+        webhooks.resend(
             endpoint.endpoint_id,
             event_id,
             endpoints=self.endpoints,
@@ -369,7 +369,7 @@ def test_one_event_a_system_cannot_take_does_not_stop_the_others(
 
 def test_two_workers_with_one_delivery_send_it_once(office: Office, shop: Merchant) -> None:
     endpoint = office.registers(shop.url)
-    webhook_use_cases.take_event(
+    webhooks.take_event(
         an_event(), endpoints=[endpoint], deliveries=office.deliveries, now=office.now
     )
 
@@ -394,7 +394,7 @@ def test_a_worker_that_died_after_keeping_an_event_leaves_it_to_the_clock(
     office: Office, shop: Merchant
 ) -> None:
     endpoint = office.registers(shop.url)
-    webhook_use_cases.take_event(
+    webhooks.take_event(
         an_event(), endpoints=[endpoint], deliveries=office.deliveries, now=office.now
     )
 
@@ -407,7 +407,7 @@ def test_a_worker_that_died_while_sending_is_replaced_when_its_claim_has_lapsed(
     office: Office, shop: Merchant
 ) -> None:
     endpoint = office.registers(shop.url)
-    webhook_use_cases.take_event(
+    webhooks.take_event(
         an_event(), endpoints=[endpoint], deliveries=office.deliveries, now=office.now
     )
     died = office.deliveries.claim(endpoint.endpoint_id, "evt_1", office.time)
@@ -485,7 +485,7 @@ def test_what_is_being_sent_or_was_never_kept_cannot_be_resent(
     office: Office, shop: Merchant
 ) -> None:
     endpoint = office.registers(shop.url)
-    webhook_use_cases.take_event(
+    webhooks.take_event(
         an_event(), endpoints=[endpoint], deliveries=office.deliveries, now=office.now
     )
     office.deliveries.claim(endpoint.endpoint_id, "evt_1", office.time)
@@ -672,7 +672,7 @@ def test_a_test_is_sent_once_and_never_again_by_itself(office: Office, shop: Mer
     shop.status = 500
 
     def tests(reference: str) -> str:
-        return webhook_use_cases.send_test(
+        return webhooks.send_test(
             endpoint.endpoint_id,
             reference=reference,
             correlation_id="cor_1",

@@ -217,7 +217,11 @@ def test_only_who_signs_tokens_may_sign(layout, template):
 
 
 def test_only_who_starts_a_state_machine_may_start_it(layout, template):
-    starters = {"carts": ["CheckoutStateMachineArn"], "shipping": ["ReturnStateMachineArn"]}
+    starters = {
+        "carts": ["CheckoutStateMachineArn"],
+        "orders": ["CheckoutStateMachineArn"],
+        "shipping": ["ReturnStateMachineArn"],
+    }
 
     for context in layout.contexts():
         for statement in _statements(template(context)):

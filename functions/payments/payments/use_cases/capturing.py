@@ -6,9 +6,11 @@ from payments.model import (
     CaptureRefusedError,
     CaptureTooLargeError,
     Payment,
+    PaymentDeclinedError,
     PaymentStatus,
 )
 from payments.ports import PaymentProvider, PaymentRepository, ProviderKeys
+from payments.use_cases.authorizing import asked_payment
 from payments.use_cases.recording import recorded_capture
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
@@ -37,17 +39,19 @@ def capture_payment(
     CaptureRefusedError
         A definite no: nothing was taken, or the payment was voided.
     StaleError
-        The payment is being authorized anew: repeat it.
+        The payment changed meanwhile: repeat it.
     ProviderUnavailableError
         Nothing is known: only a repetition tells.
     """
     payment = payments.get(order_id)
+    if payment is not None and payment.replaces is not None:
+        payment = _authorized_anew(payment, payments, provider, now)
     if payment is None or payment.status in _NEVER_WILL_BE:
         raise CaptureRefusedError(order_id)
     if payment.status in _IS_TAKEN:
         return payment
     if payment.status is not PaymentStatus.AUTHORIZED:
-        raise StaleError(f"the payment of {order_id} is being authorized")
+        raise StaleError(f"the payment of {order_id} is not authorized yet")
     authorized = payment.authorized
     amount = authorized if amount_minor is None else Money(amount_minor, authorized.currency)
     if amount > authorized:
@@ -66,6 +70,16 @@ def capture_payment(
         if stored is None or stored.status not in _IS_TAKEN:
             raise
         return stored
+
+
+def _authorized_anew(
+    payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+) -> Payment:
+    """Finish what the watch has begun, rather than wait for it to come round again."""
+    try:
+        return asked_payment(payment, payments, provider, now)
+    except PaymentDeclinedError as error:
+        raise CaptureRefusedError(payment.order_id) from error
 
 
 def _unless_it_moved_on(payment: Payment, payments: PaymentRepository) -> Payment:

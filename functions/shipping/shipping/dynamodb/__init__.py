@@ -4,7 +4,8 @@ The `shipping` table. All of one order lies in one partition.
     pk                   sk             item       attributes
     SHIPMENT#<order>     SHIPMENT       shipment   order_id, customer_id, status, carrier,
                                                    tracking_number, service, label, handed_over_at,
-                                                   delivered_at, failure, correlation_id, version
+                                                   delivered_at, failure, is_called_off,
+                                                   correlation_id, version
     SHIPMENT#<order>     SCAN#<...>     scan       event, occurred_at, source, reason
     SHIPMENT#<order>     CLAIM#<id>     claim      see `claims`
     SHIPMENT#<order>     RETURN#<id>    return     see `returns`

@@ -94,6 +94,7 @@ class DynamoDBShipments:
             "handed_over_at": _text(shipment.handed_over_at),
             "delivered_at": _text(shipment.delivered_at),
             "failure": shipment.failure,
+            "is_called_off": shipment.is_called_off,
             "version": shipment.version,
         }
         return {
@@ -163,6 +164,7 @@ def _to_item(shipment: Shipment) -> Item:
         "handed_over_at": _text(shipment.handed_over_at),
         "delivered_at": _text(shipment.delivered_at),
         "failure": shipment.failure,
+        "is_called_off": shipment.is_called_off,
         "correlation_id": shipment.correlation_id,
         "version": shipment.version,
     }
@@ -182,6 +184,7 @@ def _to_shipment(item: Item) -> Shipment:
         handed_over_at=_moment(item["handed_over_at"]),
         delivered_at=_moment(item["delivered_at"]),
         failure=item["failure"],
+        is_called_off=item["is_called_off"],
     )
 
 

@@ -227,6 +227,7 @@ class Shipment:
     handed_over_at: datetime | None = None
     delivered_at: datetime | None = None
     failure: str | None = None
+    is_called_off: bool = False  # the carrier is being asked to leave it; nobody hands it over
 
     @property
     def handed_over(self) -> bool:
@@ -248,6 +249,12 @@ class Shipment:
         """Raise ShipmentTransitionError if the carrier has the parcel."""
         if self.handed_over or ShipmentStatus.CANCELLED not in _NEXT[self.status]:
             raise ShipmentTransitionError(self.order_id, self.status, ShipmentStatus.CANCELLED)
+
+    def require_may_leave(self, wanted: ShipmentStatus) -> None:
+        """Raise ShipmentTransitionError if the parcel is to stay, as far as we can decide it."""
+        stays = {ShipmentStatus.BOOKED, ShipmentStatus.CANCELLED}
+        if self.status in stays or (self.is_called_off and not self.handed_over):
+            raise ShipmentTransitionError(self.order_id, self.status, wanted)
 
     def after(self, scans: Collection[Scan]) -> Shipment:
         """Return the shipment as all the scans known of it have it, in whatever order they came.

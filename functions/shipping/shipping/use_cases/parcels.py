@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -88,7 +88,7 @@ def cancel_booking(
     """Call the parcel off, or bar it from being booked later. Safe to repeat.
 
     The carrier is asked before our book calls a parcel CANCELLED: whether it was collected, the
-    carrier knows before we do.
+    carrier knows before we do. While it is asked, our staff hand the parcel to nobody.
 
     Raises
     ------
@@ -99,18 +99,19 @@ def cancel_booking(
     """
     for _ in range(_ATTEMPTS_MAX):
         shipment = shipments.get(order_id) or shipments.add(_tombstone(order_id, correlation_id))
-        if shipment.status is not ShipmentStatus.CANCELLED:
-            shipment.require_callable_off()
         try:
-            carrier.cancel(_carrier_key(order_id))
-        except ParcelCollectedError as error:
-            raise ShipmentTransitionError(
-                order_id, shipment.status, ShipmentStatus.CANCELLED
-            ) from error
-        if shipment.status is ShipmentStatus.CANCELLED:
-            return
-        try:
-            shipments.save(_next(shipment.moved_to(ShipmentStatus.CANCELLED)))
+            if shipment.status is not ShipmentStatus.CANCELLED:
+                shipment.require_callable_off()
+                shipment = _called_off(shipment, True, shipments)
+            try:
+                carrier.cancel(_carrier_key(order_id))
+            except ParcelCollectedError as error:
+                _called_off(shipment, False, shipments)
+                raise ShipmentTransitionError(
+                    order_id, shipment.status, ShipmentStatus.CANCELLED
+                ) from error
+            if shipment.status is not ShipmentStatus.CANCELLED:
+                shipments.save(_next(shipment.moved_to(ShipmentStatus.CANCELLED)))
         except StaleError:
             continue
         return
@@ -185,11 +186,11 @@ def record_progress(
     """
     shipment = _found(order_id, shipments)
     wanted = status_after(event)
-    if shipment.status in {ShipmentStatus.BOOKED, ShipmentStatus.CANCELLED}:
-        raise ShipmentTransitionError(order_id, shipment.status, wanted)
+    shipment.require_may_leave(wanted)
     if shipment.has_come_to(wanted):
         return shipment
-    return _kept(order_id, {Scan(event, now(), ScanSource.STAFF)}, shipments, now)
+    told = {Scan(event, now(), ScanSource.STAFF)}
+    return _kept(order_id, told, shipments, now, unless=lambda one: one.require_may_leave(wanted))
 
 
 def shipment_of(
@@ -208,11 +209,24 @@ def shipment_of(
     return shipment
 
 
+def _called_off(shipment: Shipment, called_off: bool, shipments: ShipmentRepository) -> Shipment:
+    if shipment.is_called_off is called_off:
+        return shipment
+    marked = _next(replace(shipment, is_called_off=called_off))
+    shipments.save(marked)
+    return marked
+
+
 def _kept(
-    order_id: str, told: Collection[Scan], shipments: ShipmentRepository, now: Clock
+    order_id: str,
+    told: Collection[Scan],
+    shipments: ShipmentRepository,
+    now: Clock,
+    unless: Callable[[Shipment], None] = lambda _: None,
 ) -> Shipment:
     for _ in range(_ATTEMPTS_MAX):
         shipment = _found(order_id, shipments)
+        unless(shipment)
         known = shipments.scans(order_id)
         unknown = {scan.as_kept() for scan in told} - set(known)
         if not unknown:
