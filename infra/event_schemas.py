@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 from pathlib import Path
 from typing import Any
 
-import tradepost.contracts
 from tradepost.contracts.event import Event
+from tradepost.contracts.published import published
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-def published() -> list[type[Event]]:
-    """List every event class of the contracts, by type."""
-    for module in pkgutil.iter_modules(tradepost.contracts.__path__):
-        importlib.import_module(f"tradepost.contracts.{module.name}")
-    return sorted(Event.__subclasses__(), key=lambda event: event.TYPE)
 
 
 def schema_of(event: type[Event]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 import jwt
-from chalice.app import SQSEvent
+from chalice import Rate
+from chalice.app import CloudWatchEvent, SQSEvent
 
 from carts import use_cases
 from carts.api import (
@@ -32,10 +33,11 @@ from carts.model import (
     CheckoutNotFoundError,
     CurrencyMixedError,
     GuestTokenError,
+    QuoteExpiredError,
+    QuoteMismatchError,
     UnknownSKUError,
     VersionMismatchError,
 )
-from carts.runner import StepFunctionsRunner
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws
@@ -44,6 +46,8 @@ from tradepost.platform.auth import BUYERS, Caller, Role, verify_access_token
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.idempotency import IdempotentRequest, fingerprint
+from tradepost.platform.quotes import QuoteInvalidError, read_quote
+from tradepost.platform.runner import StepFunctionsRunner
 from tradepost.platform.service import Reply, Service
 
 app = Service("carts")
@@ -148,6 +152,9 @@ def merge_carts(body: Merge, caller: Caller) -> Reply[CartView]:
         CartEmptyError,
         CartFrozenError,
         CartMergedError,
+        QuoteExpiredError,
+        QuoteInvalidError,
+        QuoteMismatchError,
         IdempotencyMismatchError,
         StaleError,
     ),
@@ -163,6 +170,7 @@ def check_out(
             shipping_address=body.shipping_address.filled_in(),
             payment_method=body.payment_method,
             expected_total=body.expected_total.to_money(),
+            shipping_quote=read_quote(body.shipping_quote) if body.shipping_quote else None,
             key=idempotency_key,
             fingerprint=fingerprint(body),
             correlation_id=correlation_id,
@@ -178,7 +186,7 @@ def check_out(
 
 @app.get("/v1/checkouts/{order_id}", roles=BUYERS, refusals=(CheckoutNotFoundError,))
 def get_checkout(order_id: str, caller: Caller) -> CheckoutView:
-    """Tell how a checkout stands: RUNNING, CONFIRMED, or FAILED with its reason."""
+    """Tell how a checkout stands: RUNNING, UNDER_REVIEW, CONFIRMED, or FAILED with its reason."""
     checkout = use_cases.checkout_of(order_id, customer_id=caller.principal_id, carts=carts())
     return CheckoutView.of(checkout)
 
@@ -204,6 +212,18 @@ def thaw_cart(step: EndedCheckout) -> None:
         reason=step.reason or "checkout_failed",
         carts=carts(),
     )
+
+
+@app.step
+def set_checkout_aside(step: EndedCheckout) -> None:
+    """Open the cart again: a person looks at the order."""
+    use_cases.set_checkout_aside(step.order_id, customer_id=step.customer_id, carts=carts())
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_checkouts")
+def sweep_checkouts(_event: CloudWatchEvent) -> None:
+    """Start the checkouts again that should have ended by now."""
+    use_cases.sweep_checkouts(carts=carts(), runner=runner(), now=utc_now)
 
 
 @app.on_sqs_message(queue="carts-products", name="on_product", batch_size=10)

@@ -1,4 +1,4 @@
-"""Inventory over HTTP and as steps of the checkout."""
+"""Inventory over HTTP, and as steps of the checkout and of the return."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 import os
 from typing import Any
 
+from chalice import Rate
+from chalice.app import CloudWatchEvent
 from pydantic import TypeAdapter, ValidationError
 
 from inventory import use_cases
@@ -21,14 +23,16 @@ from inventory.api import (
     Receipt,
 )
 from inventory.dynamodb import DynamoDBStock
-from inventory.messages import OrderLines
+from inventory.messages import OrderLines, ReturnedLines, hold_told
 from inventory.model import NegativeStockError, StockLevel
+from inventory.order_book import AskedOrders
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, NotFoundError, StaleError
 from tradepost.platform import aws
 from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
 from tradepost.platform.bodies import StepInput
+from tradepost.platform.questions import Questions
 from tradepost.platform.service import Service
 
 app = Service("inventory")
@@ -39,6 +43,11 @@ _STOCKKEEPERS = {Role.WAREHOUSE, Role.ADMIN}
 @functools.cache
 def stock() -> DynamoDBStock:
     return DynamoDBStock(aws.dynamodb(), os.environ["INVENTORY_TABLE"])
+
+
+@functools.cache
+def orders() -> AskedOrders:
+    return AskedOrders(Questions(aws.functions(), os.environ["STAGE"]))
 
 
 @app.get("/v1/stock/{sku}", roles=PUBLIC)
@@ -137,6 +146,36 @@ def commit_stock(order: StepInput) -> None:
 def release_stock(order: StepInput) -> None:
     """Give the order's units back, and bar it from holding any later."""
     use_cases.release_stock(order.order_id, stock=stock())
+
+
+@app.step
+def restock(step: ReturnedLines) -> None:
+    """Make the sellable units that came back available, and write off the others."""
+    use_cases.restock(
+        step.order_id,
+        step.return_id,
+        resellable=step.those("resellable"),
+        damaged=step.those("damaged"),
+        stock=stock(),
+    )
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_holds")
+def sweep_holds(_event: CloudWatchEvent) -> None:
+    """Free what is held for orders that are over."""
+    use_cases.sweep_holds(stock=stock(), orders=orders(), now=utc_now)
+
+
+@app.lambda_function(name="hold_facts")
+def hold_facts(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell what an order holds or has bought: asked when the books are compared."""
+    return hold_told(event["order_id"], stock().chunks(event["order_id"]))
+
+
+@app.lambda_function(name="holds_past_due")
+def holds_past_due(_event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell which orders hold units longer than they may, a hundred at most."""
+    return {"order_ids": stock().past_due(utc_now(), use_cases.HOLDS_SWEPT_MAX)}
 
 
 _SKU = TypeAdapter(SKU)

@@ -1,33 +1,79 @@
-"""Orders over HTTP, as steps of the checkout, and as a follower of parcels."""
+"""Orders over HTTP, as steps of the checkout, and as a follower of parcels and payments."""
 
 from __future__ import annotations
 
 import functools
 import os
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice import Rate
 from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 
 from orders import use_cases
-from orders.api import OrderPage, OrderSearch, OrderSummary, OrderView, OwnOrders
+from orders.api import (
+    Cancellation,
+    OrderPage,
+    OrderSearch,
+    OrderSummary,
+    OrderView,
+    OwnOrders,
+    Resumption,
+    StaffOrderView,
+    bought,
+    standing,
+)
 from orders.dynamodb import DynamoDBOrders
-from orders.messages import ParcelNews, PlaceOrder, RefusedStep
-from orders.model import Order, OrderNotFoundError, OrderStatus
+from orders.messages import (
+    AwaitedPayment,
+    FailedParcel,
+    OrderNews,
+    PlaceOrder,
+    Refunds,
+    RefusedStep,
+    Return,
+)
+from orders.model import (
+    Order,
+    OrderNotFoundError,
+    OrderNotParkedError,
+    OrderStatus,
+    OrderTransitionError,
+)
+from orders.ports import Search
+from orders.use_cases import Asker
 from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import StaleError
 from tradepost.platform import aws, outbox
-from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller
+from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.runner import StepFunctionsRunner
 from tradepost.platform.service import Service
 
 app = Service("orders")
+
+# Money moves when an order is resumed.
+_OPERATORS = {Role.SUPPORT, Role.ADMIN}
+
+# What another context is given of a day's orders at a time.
+_ORDERS_OF_A_DAY_MAX = 100
+
+# More are as alarming as this many.
+_PARKED_COUNTED_MAX = 100
 
 
 @functools.cache
 def orders() -> DynamoDBOrders:
     return DynamoDBOrders(aws.dynamodb(), os.environ["ORDERS_TABLE"])
+
+
+@functools.cache
+def runner() -> StepFunctionsRunner:
+    return StepFunctionsRunner(aws.step_functions(), os.environ["CHECKOUT_STATE_MACHINE_ARN"])
 
 
 @app.get("/v1/orders", roles=BUYERS, refusals=(InvalidCursorError,))
@@ -48,12 +94,60 @@ def get_order(order_id: str, caller: Caller) -> OrderView:
     return OrderView.with_lines(order, orders().lines(order_id))
 
 
+@app.post(
+    "/v1/orders/{order_id}/cancellation",
+    roles=EVERYONE_KNOWN,
+    status=202,
+    refusals=(OrderNotFoundError, OrderTransitionError, StaleError),
+    repeatable="an order that is being cancelled stays so",
+)
+def request_cancellation(order_id: str, body: Cancellation, caller: Caller) -> OrderView:
+    """Cancel an order whose parcel is not under way yet; look at the order to see it done.
+
+    Everything goes back: what is held or sold, and what is set aside or taken of the money.
+    """
+    order = use_cases.request_cancellation(
+        order_id, _asker(caller, body.reason), orders=orders(), runner=runner(), now=utc_now
+    )
+    return OrderView.with_lines(order, orders().lines(order_id))
+
+
 @app.get("/v1/staff/orders", roles=STAFF, refusals=(InvalidCursorError,))
 def search_orders(query: OrderSearch) -> OrderPage:
-    """Find orders by e-mail, by status, or by the UTC day they were placed; newest first."""
-    listing = f"staff-orders:{query.term}"
-    found, position = orders().found_by(query.term, query.limit, read_cursor(query.cursor, listing))
+    """Find orders by id, by e-mail, by status or by the UTC day they were placed; newest first."""
+    if query.order_id is not None:
+        return _page(_those(query.order_id), None)
+    listing = f"staff-orders:{query.search}"
+    found, position = orders().found_by(
+        query.search, query.limit, read_cursor(query.cursor, listing)
+    )
     return _page(found, sign_cursor(position, listing))
+
+
+@app.get("/v1/staff/orders/{order_id}", roles=STAFF, refusals=(OrderNotFoundError,))
+def inspect_order(order_id: str) -> StaffOrderView:
+    """Show one order with why it stopped, and what people did to it."""
+    return _inspected(orders().get(order_id))
+
+
+@app.post(
+    "/v1/staff/orders/{order_id}/resume",
+    roles=_OPERATORS,
+    status=202,
+    refusals=(OrderNotFoundError, OrderNotParkedError, StaleError),
+    repeatable="an order that was resumed is not set aside any more",
+)
+def resume_order(order_id: str, body: Resumption, caller: Caller) -> StaffOrderView:
+    """Take an order that needs attention up again: on where it stopped, or back."""
+    order = use_cases.resume_order(
+        order_id,
+        body.direction,
+        _asker(caller, body.note),
+        orders=orders(),
+        runner=runner(),
+        now=utc_now,
+    )
+    return _inspected(order)
 
 
 @app.step
@@ -70,8 +164,16 @@ def begin_capture(step: StepInput) -> dict[str, Any]:
 
 
 @app.step
+def await_payment(step: AwaitedPayment) -> dict[str, Any]:
+    """Let the order wait for its customer's confirmation, or end a wait that is over."""
+    return _status(
+        use_cases.await_payment(step.order_id, until=step.expires_at, orders=orders(), now=utc_now)
+    )
+
+
+@app.step
 def confirm_order(step: StepInput) -> dict[str, Any]:
-    """Confirm the order and say so to the world."""
+    """Confirm the order and say so to the world, unless it is to be cancelled."""
     return _status(use_cases.confirm_order(step.order_id, orders=orders(), now=utc_now))
 
 
@@ -86,6 +188,12 @@ def abandon_order(step: RefusedStep) -> dict[str, Any]:
         now=utc_now,
     )
     return _status(order)
+
+
+@app.step
+def keep_order(step: StepInput) -> dict[str, Any]:
+    """Keep an order whose parcel was faster than its cancelling."""
+    return _status(use_cases.keep_order(step.order_id, orders=orders(), now=utc_now))
 
 
 @app.step
@@ -107,34 +215,74 @@ def park_order(step: RefusedStep) -> dict[str, Any]:
     return _status(order)
 
 
+@app.step
+def price_return(step: Return) -> dict[str, Any]:
+    """Tell what was paid for units that come back, or raise NotBoughtError."""
+    price = use_cases.price_return(step.order_id, step.quantities(), orders=orders())
+    return {"amount_minor": price.amount_minor, "currency": price.currency}
+
+
+@app.lambda_function(name="order_standing")
+def order_standing(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context how an order stands; `status` is None for one that is not there."""
+    for order in _those(event["order_id"]):
+        return standing(order)
+    return {"order_id": event["order_id"], "status": None}
+
+
+@app.lambda_function(name="order_lines")
+def order_lines(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context what was bought; `status` is None for an order that is not there."""
+    for order in _those(event["order_id"]):
+        return bought(order, orders().lines(order.order_id))
+    return {"order_id": event["order_id"], "status": None, "lines": []}
+
+
+@app.lambda_function(name="orders_of_day")
+def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context how the orders of a UTC day stand, page by page: `after` is the last."""
+    day = Search(placed_on=date.fromisoformat(event["day"]))
+    found, after = orders().found_by(day, _ORDERS_OF_A_DAY_MAX, event.get("after"))
+    return {"orders": [standing(order) for order in found], "after": after}
+
+
 @app.lambda_function(name="order_contact")
 def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Tell whom to write to about an order: asked by notifications, at the moment of writing.
+    """Tell whom to write to about an order, and of what: asked by notifications while it writes.
 
-    Events carry no personal data, so this is the one way it leaves orders.
+    Events carry no personal data, so this is the one way it leaves orders. The lines are read
+    only for `with_lines`.
     """
     try:
         order = orders().get(event["order_id"])
     except OrderNotFoundError:
         return {"email": None}
+    lines = orders().lines(order.order_id) if event.get("with_lines") else []
     return {
         "email": order.email,
         "name": order.shipping_address.get("name", ""),
         "total_minor": order.total.amount_minor,
+        "shipping_minor": order.shipping_minor,
         "currency": order.total.currency,
         "line_count": order.line_count,
+        "status": order.status,
+        "lines": [asdict(line) for line in lines],
     }
 
 
 @app.on_sqs_message(queue="orders-facts", name="on_fact", batch_size=10)
 def on_fact(event: SQSEvent) -> dict[str, Any]:
-    """Follow parcels: an order is shipped and delivered when its carrier says so."""
+    """Follow parcels and payments, and have a checkout run on that waited for one of them."""
     return consume(
         event.to_dict(),
         event.context,
         reactions={
-            "shipment.dispatched.v1": functools.partial(_follow, OrderStatus.SHIPPED),
-            "shipment.delivered.v1": functools.partial(_follow, OrderStatus.DELIVERED),
+            "payment.authorized.v1": _take_up,
+            "payment.declined.v1": _take_up,
+            "payment.refunded.v1": _follow_refunds,
+            "shipment.dispatched.v1": functools.partial(_follow_parcel, OrderStatus.SHIPPED),
+            "shipment.delivered.v1": functools.partial(_follow_parcel, OrderStatus.DELIVERED),
+            "shipment.failed.v1": _give_up_parcel,
         },
     )
 
@@ -159,9 +307,54 @@ def relay_overdue(_event: CloudWatchEvent) -> None:
     outbox.relay_overdue(table=os.environ["ORDERS_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"])
 
 
-def _follow(status: OrderStatus, message: str) -> None:
-    news = ParcelNews.model_validate_json(message)
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_orders")
+def sweep_orders(_event: CloudWatchEvent) -> None:
+    """Count the orders set aside, and start the checkouts that nobody works on any more."""
+    parked = orders().count(OrderStatus.NEEDS_ATTENTION, _PARKED_COUNTED_MAX)
+    with single_metric(
+        name="OrdersNeedingAttention", unit=MetricUnit.Count, value=parked, namespace="Tradepost"
+    ) as metric:
+        metric.add_dimension(name="stage", value=os.environ["STAGE"])
+    use_cases.sweep(orders=orders(), runner=runner(), now=utc_now)
+
+
+def _take_up(message: str) -> None:
+    news = OrderNews.model_validate_json(message)
+    use_cases.take_up(news.order_id, orders=orders(), runner=runner())
+
+
+def _follow_refunds(message: str) -> None:
+    refunds = Refunds.model_validate_json(message)
+    use_cases.follow_refunds(refunds.order_id, refunds.refunded_minor, orders=orders(), now=utc_now)
+
+
+def _follow_parcel(status: OrderStatus, message: str) -> None:
+    news = OrderNews.model_validate_json(message)
     use_cases.follow_parcel(news.order_id, status, orders=orders(), now=utc_now)
+
+
+def _give_up_parcel(message: str) -> None:
+    failed = FailedParcel.model_validate_json(message)
+    # What the carrier had in hand is a claim, and no order's end.
+    if not failed.handed_over:
+        use_cases.give_up_parcel(failed.order_id, orders=orders(), runner=runner(), now=utc_now)
+
+
+def _asker(caller: Caller, note: str | None) -> Asker:
+    return Asker(caller.principal_id, caller.role, caller.is_staff, note)
+
+
+def _those(order_id: str) -> list[Order]:
+    """Look an order up that may not be there."""
+    try:
+        return [orders().get(order_id)]
+    except OrderNotFoundError:
+        return []
+
+
+def _inspected(order: Order) -> StaffOrderView:
+    order_id = order.order_id
+    return StaffOrderView.with_actions(order, orders().lines(order_id), orders().actions(order_id))
 
 
 def _status(order: Order) -> dict[str, Any]:

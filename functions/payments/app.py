@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from chalice import Rate
-from chalice.app import CloudWatchEvent, DynamoDBEvent
+from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 
-from payments import use_cases
-from payments.api import PaymentView, RefundRequest, RefundView
+from payments import bank, facts, use_cases, webhooks
+from payments.api import ConfirmationView, PaymentView, RefundRequest, RefundView
+from payments.bank import BankAnswerError
 from payments.dynamodb import DynamoDBPayments
-from payments.messages import OrderCapture, OrderPayment
+from payments.messages import (
+    AcceptedClaim,
+    OrderCapture,
+    OrderPayment,
+    OwnedOrderPayment,
+    ReturnRefund,
+)
 from payments.model import (
+    ChargeMismatchError,
     CurrencyMismatchError,
     PaymentNotFoundError,
+    PaymentStatus,
     ProviderUnavailableError,
     RefundRefusedError,
     RefundTooLargeError,
+    UnknownChargeError,
 )
 from payments.ports import PaymentProvider
 from payments.simulator import SimulatedProvider
-from tradepost.kernel.clock import utc_now
+from payments.standings import AskedOrders
+from payments.use_cases import Heard
+from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError
-from tradepost.platform import aws, outbox
-from tradepost.platform.arguments import IdempotencyKey
-from tradepost.platform.auth import Caller, Role
-from tradepost.platform.service import Service
+from tradepost.kernel.money import Money
+from tradepost.platform import aws, deliveries, outbox
+from tradepost.platform.arguments import IdempotencyKey, RawRequest
+from tradepost.platform.auth import BUYERS, PUBLIC, Caller, Role
+from tradepost.platform.consumer import consume
+from tradepost.platform.logger import logger
+from tradepost.platform.questions import Questions
+from tradepost.platform.service import Reply, Service
+from tradepost.platform.webhooks import WebhookSignatureError
 
 app = Service("payments")
 
 _CASHIERS = {Role.SUPPORT, Role.ADMIN}
+
+_LOG_HEARD = {
+    Heard.NOTHING_NEW: logger.debug,
+    Heard.LOOKED_INTO: logger.info,
+    Heard.NOT_OURS: logger.warning,
+    Heard.DOES_NOT_FIT: logger.error,
+}
 
 
 @functools.cache
@@ -40,8 +65,40 @@ def payments() -> DynamoDBPayments:
 
 
 @functools.cache
+def orders() -> AskedOrders:
+    return AskedOrders(Questions(aws.functions(), os.environ["STAGE"]))
+
+
+@functools.cache
 def provider() -> PaymentProvider:
-    return SimulatedProvider(aws.dynamodb(), os.environ["SIMULATORS_TABLE"])
+    match os.environ["PAYMENT_PROVIDER"]:
+        case "stripe":
+            # Imported only where it is chosen: nothing else needs it (docs/measurements.md).
+            from payments.stripe import StripeProvider, client_of
+
+            key = aws.secret(os.environ["STRIPE_SECRET_NAME"])["api_key"]
+            return StripeProvider(
+                client_of(key, os.environ["STRIPE_API_BASE"]),
+                secrets=webhook_secrets,
+                return_url=os.environ["STRIPE_RETURN_URL"],
+            )
+        case "simulator":
+            return simulator()
+        case other:
+            raise ValueError(f"no payment provider {other}")
+
+
+@functools.cache
+def simulator() -> SimulatedProvider:
+    return SimulatedProvider(
+        aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=webhook_secrets
+    )
+
+
+def webhook_secrets() -> list[str]:
+    """Give the keys that may have signed a webhook, the current one first."""
+    stored = aws.secret(os.environ["PAYMENT_WEBHOOK_SECRET"])
+    return [stored[name] for name in ("current", "previous") if name in stored]
 
 
 @app.get("/v1/payments/{order_id}", roles=_CASHIERS, refusals=(PaymentNotFoundError,))
@@ -82,17 +139,107 @@ def refund_payment(
     return RefundView.of(refund)
 
 
+@app.get("/v1/payments/{order_id}/confirmation", roles=BUYERS, refusals=(PaymentNotFoundError,))
+def show_confirmation(order_id: str, caller: Caller) -> ConfirmationView:
+    """Show where to confirm your payment with your bank, if it has to be confirmed."""
+    payment = use_cases.confirmation_of(
+        order_id, customer_id=caller.principal_id, payments=payments()
+    )
+    return ConfirmationView.of(payment)
+
+
+@app.post(
+    "/v1/payments/{order_id}/confirmation",
+    roles=BUYERS,
+    refusals=(PaymentNotFoundError, ChargeMismatchError, ProviderUnavailableError),
+    repeatable="it looks up what the bank has said",
+)
+def complete_confirmation(order_id: str, caller: Caller) -> ConfirmationView:
+    """Have the shop look up your bank's answer: call it when you come back from there.
+
+    The order goes on by itself, with or without this call; it only need not wait to be told.
+    """
+    payment = use_cases.complete_confirmation(
+        order_id,
+        customer_id=caller.principal_id,
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+    return ConfirmationView.of(payment)
+
+
+@app.post(
+    webhooks.PATH,
+    roles=PUBLIC,
+    refusals=(WebhookSignatureError, ProviderUnavailableError),
+    repeatable="it only has the shop look at a charge",
+    body_bytes_max=webhooks.BODY_BYTES_MAX,
+)
+def hear_provider(raw: RawRequest) -> None:
+    """Hear from the payment provider that something may have happened to a charge.
+
+    The message is a hint: the shop believes what it reads back from the provider itself.
+    """
+    event = provider().event(raw, now=utc_now())
+    if event is None:
+        return
+    heard = use_cases.hear_provider(event, payments=payments(), provider=provider(), now=utc_now)
+    _LOG_HEARD[heard](
+        "provider heard", outcome=heard, order_id=event.order_id, reference=event.reference
+    )
+
+
+@app.get("/v1/simulator/bank/{reference}", roles=PUBLIC, refusals=(UnknownChargeError,))
+def show_bank(reference: str) -> Reply[str]:
+    """Show the page on which a test card's holder confirms a payment; only with the simulator."""
+    return Reply(bank.page(*_simulated(reference).asked(reference)), bank.HEADERS)
+
+
+@app.post(
+    "/v1/simulator/bank/{reference}",
+    roles=PUBLIC,
+    refusals=(UnknownChargeError, BankAnswerError),
+    repeatable="the first answer stands",
+    body_bytes_max=bank.ANSWER_BYTES_MAX,
+    content_types=("application/x-www-form-urlencoded",),
+)
+def answer_bank(reference: str, raw: RawRequest) -> Reply[str]:
+    """Tell the simulated bank what the card's holder says: `answer=confirm` or `answer=refuse`."""
+    bank_book = _simulated(reference)
+    bank_book.confirm(reference, approves=bank.approves(raw.body))
+    return Reply(bank.page(*bank_book.asked(reference)), bank.HEADERS)
+
+
+def _simulated(reference: str) -> SimulatedProvider:
+    """Reach the simulator, where it is the provider. Raises UnknownChargeError."""
+    if provider().name != SimulatedProvider.name:
+        raise UnknownChargeError(reference)
+    return simulator()
+
+
 @app.step
-def authorize_payment(step: OrderPayment) -> None:
-    """Set the order's money aside, or raise PaymentDeclinedError."""
-    use_cases.authorize_payment(
+def authorize_payment(step: OwnedOrderPayment) -> dict[str, Any]:
+    """Set the order's money aside, or tell until when its customer may confirm it.
+
+    Raises PaymentDeclinedError.
+    """
+    payment = use_cases.authorize_payment(
         step.order_id,
         step.payment.amount,
         step.payment.method,
+        customer_id=step.customer_id,
         correlation_id=step.correlation_id,
         payments=payments(),
         provider=provider(),
+        now=utc_now,
     )
+    waits = payment.status is PaymentStatus.REQUIRES_ACTION
+    return {
+        # A payment that has come further than AUTHORIZED is at least that.
+        "status": "REQUIRES_ACTION" if waits else "AUTHORIZED",
+        "expires_at": to_text(payment.expires_at) if payment.expires_at else None,
+    }
 
 
 @app.step
@@ -120,6 +267,72 @@ def void_payment(step: OrderPayment) -> None:
     )
 
 
+@app.step
+def refund_return(step: ReturnRefund) -> None:
+    """Send back what a return is worth, once per return."""
+    use_cases.refund_payment(
+        step.order_id,
+        Money(step.amount_minor, step.currency),
+        reason="returned",
+        reference=f"return:{step.return_id}",
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+
+
+@app.lambda_function(name="payment_facts")
+def payment_facts(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell the reconciliation what each book has of an order's money."""
+    order_id = event["order_id"]
+    found = use_cases.payment_facts(order_id, payments=payments(), provider=provider())
+    return facts.told(order_id, found)
+
+
+@app.lambda_function(name="charges_between")
+def charges_between(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell the reconciliation what the provider opened in a span of time, page by page."""
+    start, end = from_text(event["start"]), from_text(event["end"])
+    charges, after = provider().charges_between(start, end, event.get("after"))
+    return {"charges": [facts.of_charge(charge) for charge in charges], "after": after}
+
+
+@app.lambda_function(name="settle")
+def settle(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Enter what the provider has of an order's money and our book does not; tell how it stands."""
+    payment = use_cases.repair_payment(
+        event["order_id"], payments=payments(), provider=provider(), now=utc_now
+    )
+    return facts.of_payment(payment)
+
+
+@app.lambda_function(name="free_stray_charge")
+def free_stray_charge(event: dict[str, Any], _context: object) -> None:
+    """Give back what the provider holds for no payment of ours."""
+    use_cases.free_stray_charge(event["reference"], payments=payments(), provider=provider())
+
+
+@app.on_sqs_message(queue="payments-facts", name="on_fact", batch_size=10)
+def on_fact(event: SQSEvent) -> dict[str, Any]:
+    """Pay what other contexts have decided is owed."""
+    return consume(
+        event.to_dict(), event.context, reactions={"claim.accepted.v1": _pay_accepted_claim}
+    )
+
+
+def _pay_accepted_claim(message: str) -> None:
+    claim = AcceptedClaim.model_validate_json(message)
+    use_cases.refund_payment(
+        claim.order_id,
+        Money(claim.amount_minor, claim.currency),
+        reason="claim accepted",
+        reference=f"claim:{claim.claim_id}",
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+
+
 @app.on_dynamodb_record(
     stream_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/payments/stream/placeholder",
     name="relay",
@@ -134,9 +347,53 @@ def relay(event: DynamoDBEvent) -> dict[str, Any]:
     )
 
 
+@app.on_dynamodb_record(
+    stream_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/simulators/stream/placeholder",
+    name="deliver_webhooks",
+    batch_size=25,
+)
+def deliver_webhooks(event: DynamoDBEvent) -> dict[str, Any]:
+    """Tell our own endpoint what became of the simulated provider's charges."""
+    return webhooks.deliver(
+        event.to_dict(),
+        post=_to_our_endpoint,
+        secret=lambda: webhook_secrets()[0],
+        now=utc_now(),
+    )
+
+
+def _to_our_endpoint(body: str, headers: Mapping[str, str], message_id: str) -> int:
+    return deliveries.deliver(
+        aws.functions(),
+        f"tradepost-{os.environ['STAGE']}-{webhooks.ENDPOINT}",
+        webhooks.PATH,
+        body=body,
+        headers=headers,
+        message_id=message_id,
+    )
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="relay_overdue")
 def relay_overdue(_event: CloudWatchEvent) -> None:
     """Publish what the stream's relay missed."""
     outbox.relay_overdue(
         table=os.environ["PAYMENTS_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"]
     )
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="watch_authorizations")
+def watch_authorizations(_event: CloudWatchEvent) -> None:
+    """Make authorizations anew that are about to lapse, and give up what nobody confirmed."""
+    left = use_cases.watch_authorizations(
+        payments=payments(), provider=provider(), orders=orders(), now=utc_now
+    )
+    for order_id, code in left.items():
+        logger.warning("payment not looked after", order_id=order_id, code=code)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="settle_refunds")
+def settle_refunds(_event: CloudWatchEvent) -> None:
+    """Send the refunds that a crash left promised."""
+    left = use_cases.settle_refunds(payments=payments(), provider=provider(), now=utc_now)
+    for refund_id, code in left.items():
+        logger.warning("refund not sent", refund_id=refund_id, code=code)

@@ -12,6 +12,9 @@ DEFAULT_PORT = 8000
 def dev(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = DEFAULT_PORT,
     empty: Annotated[bool, typer.Option("--empty", help="Without the demonstration shop.")] = False,
+    stripe: Annotated[
+        bool, typer.Option("--stripe", help="Paid through Stripe's test mode: docs/payments.md.")
+    ] = False,
     log: Annotated[
         str, typer.Option(help="From which level the functions' log is shown.")
     ] = "ERROR",
@@ -20,4 +23,4 @@ def dev(
     # moto takes seconds to import, and the other commands do without it.
     from infra.cli.local_shop import open_shop
 
-    open_shop(port, empty=empty, log=log)
+    open_shop(port, empty=empty, stripe=stripe, log=log)

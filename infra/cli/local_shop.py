@@ -15,6 +15,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from infra.cli import local_stripe
 from infra.cli.importer import load
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import CONTENT_TYPE, picture
@@ -45,14 +46,19 @@ ERR = Console(stderr=True)
 OUT = Console(highlight=False)
 
 
-def open_shop(port: int, *, empty: bool, log: str) -> None:
+def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
     """Run the shop until it is interrupted; the process ends with it.
 
     Raises
     ------
     typer.Exit
-        The port is taken; a line on stderr has said so.
+        The port is taken, or there is no key for Stripe; a line on stderr has said so.
     """
+    try:
+        parameters = local_stripe.parameters() if stripe else {}
+    except local_stripe.NoStripeError as error:
+        ERR.print(str(error), style="red")
+        raise typer.Exit(1) from error
     try:
         listener = listen(HOST, port)
     except PortTakenError as error:
@@ -65,7 +71,9 @@ def open_shop(port: int, *, empty: bool, log: str) -> None:
     logging.getLogger("waitress").setLevel(logging.ERROR)
     url = f"http://localhost:{port}"
     try:
-        with listener, LocalStack(ROOT) as stack:
+        with listener, LocalStack(ROOT, parameters=parameters) as stack:
+            if stripe:
+                local_stripe.hand_over_secrets(stack)
             site = LocalSite(
                 stack,
                 f"{url}/_aws",
@@ -77,7 +85,7 @@ def open_shop(port: int, *, empty: bool, log: str) -> None:
                 staff = _appointed(shop)
                 if not empty:
                     _stocked(staff)
-            _welcome(url, empty=empty)
+            _welcome(url, method="pm_card_visa" if stripe else "pm_card_ok", empty=empty)
             serve(site, listener)
     except KeyboardInterrupt:
         pass
@@ -138,7 +146,7 @@ def _picture(path: str) -> tuple[str, bytes] | None:
     return None if drawn is None else (CONTENT_TYPE, drawn)
 
 
-def _welcome(url: str, *, empty: bool) -> None:
+def _welcome(url: str, *, method: str, empty: bool) -> None:
     OUT.print(f"\n[bold]The shop is open at {url}[/bold]  (Ctrl-C closes it)\n")
     OUT.print(f"  Try the API     {url}/docs")
     OUT.print(f"  Products        {url}/v1/products")
@@ -150,11 +158,11 @@ def _welcome(url: str, *, empty: bool) -> None:
     )
     OUT.print(f"  Administrator   {STAFF_EMAIL} / {STAFF_PASSWORD}\n")
     if not empty:
-        OUT.print(_first_purchase(url), markup=False, soft_wrap=True)
+        OUT.print(_first_purchase(url, method), markup=False, soft_wrap=True)
     OUT.file.flush()
 
 
-def _first_purchase(url: str) -> str:
+def _first_purchase(url: str, method: str) -> str:
     """The commands of a first purchase, with curl alone, as the README has them."""
     return f"""\
 A first purchase, as a guest (the README has it as a customer):
@@ -165,7 +173,7 @@ A first purchase, as a guest (the README has it as a customer):
        -H 'Content-Type: application/json' -d '{{"quantity": 1}}'
   curl -s -X POST {url}/v1/checkouts -H "Authorization: Bearer $TOKEN" \\
        -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" -d '{{
-         "email": "you@example.com", "payment_method": "pm_card_ok",
+         "email": "you@example.com", "payment_method": "{method}",
          "expected_total": {{"amount_minor": {_DEMO_AMOUNT_MINOR}, "currency": "GBP"}},
          "shipping_address": {{"name": "You", "line1": "1 Road", "city": "York",
                               "postal_code": "YO1 7HH", "country": "GB"}}}}'

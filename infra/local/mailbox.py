@@ -15,6 +15,7 @@ _PAGE = """<!doctype html>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto }}
 article {{ border-top: 1px solid #ccc; padding: 1rem 0 }}
 pre {{ white-space: pre-wrap; font: inherit }}
+iframe {{ width: 100%; height: 36rem; border: 1px solid #ccc; resize: vertical }}
 </style>
 <h1>Mailbox</h1>
 {mails}
@@ -66,10 +67,17 @@ def _mail(message: Any) -> dict[str, Any]:
 
 
 def _article(mail: dict[str, Any]) -> str:
-    text = mail["text"] or mail["html"] or mail["raw"] or ""
     addresses = ", ".join(mail["to"])
+    subject = html.escape(mail["subject"])
+    parts = ""
+    text = mail["text"] or mail["raw"]
+    if text:
+        parts += f"<h3>As text</h3><pre>{html.escape(text)}</pre>"
+    if mail["html"]:
+        # In a sandbox a mail's page runs nothing and reaches nothing of this one.
+        page = html.escape(mail["html"])
+        parts += f'<h3>As a page</h3><iframe sandbox title="{subject}" srcdoc="{page}"></iframe>'
     return (
-        f"<article><h2>{html.escape(mail['subject'])}</h2>"
-        f"<p>{html.escape(mail['sent_at'])} to {html.escape(addresses)}</p>"
-        f"<pre>{html.escape(text)}</pre></article>\n"
+        f"<article><h2>{subject}</h2>"
+        f"<p>{html.escape(mail['sent_at'])} to {html.escape(addresses)}</p>{parts}</article>\n"
     )

@@ -50,6 +50,8 @@ class LocalStack:
         The first part of every deployed name: `<project>-<stage>-...`.
     responses
         The gateway's own answers, by API Gateway's names.
+    parameters
+        The templates' parameters that are not to have their defaults.
     """
 
     gateway: Gateway
@@ -66,6 +68,7 @@ class LocalStack:
         project: str = "tradepost",
         responses: Mapping[str, GatewayResponse] = RESPONSES,
         clock: Clock | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root
         self.stage = stage
@@ -74,6 +77,7 @@ class LocalStack:
         self.clock: Clock = clock or SystemClock()
         self._project = project
         self._responses = responses
+        self._parameters = {**(parameters or {}), "Stage": stage}
         self._environment: dict[str, str] = {}
         self._mock = mock_aws(config=_MOTO_CONFIG)
 
@@ -130,9 +134,7 @@ class LocalStack:
         self._mock.start()
         self._use_credentials()
         prefix = f"{self._project}-{self.stage}"
-        self.outputs = templates.deploy(
-            self.root / "infra" / "templates", prefix, {"Stage": self.stage}
-        )
+        self.outputs = templates.deploy(self.root / "infra" / "templates", prefix, self._parameters)
         for name, value in self.outputs.items():
             os.environ[environment_name(name)] = value
         self.functions = Functions(

@@ -162,6 +162,8 @@ def _success(spec: RouteSpec, schemas: Schemas) -> dict[str, Any]:
         options = [schemas.of(model, "serialization") for model in models]
         schema = options[0] if len(options) == 1 else {"anyOf": options}
         response["content"] = {"application/json": {"schema": schema}}
+    elif spec.answer is str:
+        response["content"] = {"text/html": {"schema": {"type": "string"}}}
     told = {str(status.value): response}
     if spec.is_cacheable:
         unchanged = HTTPStatus.NOT_MODIFIED

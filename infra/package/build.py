@@ -89,11 +89,10 @@ def _context_parts(
 
 
 def _questions(asking: ContextParts, parts: list[ContextParts]) -> tuple[str, ...]:
-    """Name the functions of other contexts that a context's own source names."""
+    """Name the functions that a context's own source names: another's, or its own routes."""
     return tuple(
         deployed_name(part.stage, part.context, function.name)
         for part in parts
-        if part.context != asking.context
         for function in part.functions
         if f"{part.context}-{function.name}" in asking.needs.own_texts
     )

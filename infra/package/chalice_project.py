@@ -31,7 +31,7 @@ class Function:
     name: str
     is_authorizer: bool = False
     queue: str | None = None
-    reads_stream: bool = False
+    stream_of: str | None = None  # a table's short name
 
     @property
     def logical_id(self) -> str:
@@ -87,9 +87,9 @@ def functions_of(app: Chalice) -> list[Function]:
     functions += [Function(one.name) for one in app.pure_lambda_functions]
     for source in app.event_sources:
         queue = getattr(source, "queue", None) or getattr(source, "queue_arn", None)
-        functions.append(
-            Function(source.name, queue=queue, reads_stream=hasattr(source, "stream_arn"))
-        )
+        stream = getattr(source, "stream_arn", None)
+        stream_of = stream.split("/")[1] if stream else None
+        functions.append(Function(source.name, queue=queue, stream_of=stream_of))
     return functions
 
 

@@ -50,12 +50,20 @@ def queue_output(parts: ContextParts, function: Function) -> str | None:
 
 
 def stream_output(parts: ContextParts, function: Function) -> str | None:
-    """Find the output with the ARN of the context's own stream, for a function that reads it."""
-    if not function.reads_stream:
+    """Find the output with the ARN of the table's stream that a function reads.
+
+    Raises
+    ------
+    PackagingError
+        No template has such a stream.
+    """
+    if function.stream_of is None:
         return None
-    output = parts.infrastructure.output_like(parts.context, "TableStreamArn")
+    output = parts.infrastructure.output_like(function.stream_of, "TableStreamArn")
     if output is None:
-        raise PackagingError(f"{parts.context}: no template has an output for its table's stream")
+        raise PackagingError(
+            f"{parts.context}: no template has an output for the stream of {function.stream_of}"
+        )
     return output
 
 

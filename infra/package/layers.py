@@ -24,7 +24,8 @@ _GLIBC_MINOR_MAX = {"3.11": 26}
 _GLIBC_MINOR_DEFAULT = 34
 _GLIBC_MINOR_MIN = 17
 
-# Never read by a function: pip's notes, which differ by machine, and assets of a page.
+# Never read by a function: pip's notes, which differ by machine, assets of a page, and Stripe's
+# parameters, which are types alone: half of the largest package there is.
 _LEFT_OUT = (
     "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
@@ -35,6 +36,7 @@ _LEFT_OUT = (
     "boto3/examples",
     "botocore/cacert.pem.orig",
     "bin",
+    "stripe/params",
 )
 
 _DOCUMENTATION = {"documentation", "documentationUrl"}

@@ -18,7 +18,7 @@ _WRITE_TABLE = ["BatchWriteItem", "ConditionCheckItem", "DeleteItem", "PutItem",
 class Grantee:
     """One function: its deployed name, and what its context's source needs.
 
-    `questions` are the deployed names of other contexts' functions that the source names.
+    `questions` are the deployed names of the functions that the source names.
     `queue_output` and `stream_output` name the output with the ARN of what invokes it.
     """
 
@@ -40,9 +40,10 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             *_own_stream(grantee),
             _publish_facts(grantee, infrastructure),
             _sign_tokens(grantee, infrastructure),
-            _read_cursor_key(grantee, infrastructure),
-            _start_checkouts(grantee, infrastructure),
-            _ask_other_contexts(grantee),
+            _read_secrets(grantee, infrastructure),
+            _read_stripe_key(grantee, infrastructure),
+            _start_executions(grantee, infrastructure),
+            _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
         ]
     granted = [statement for statement in statements if statement is not None]
@@ -118,26 +119,46 @@ def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement 
     return _allow("SignTokens", ["kms:Sign"], _arn("kms", "key/${SigningKeyId}"))
 
 
-def _read_cursor_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    if "CursorSecret" not in infrastructure.given_by:
+def _read_secrets(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    secrets = [
+        output
+        for variable, output in infrastructure.variables().items()
+        if variable in grantee.needs.texts and output.endswith("Secret")
+    ]
+    if not secrets:
         return None
-    if "CURSOR_SECRET" not in grantee.needs.texts:
+    resources = [{"Ref": secret} for secret in secrets]
+    return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], resources)
+
+
+def _read_stripe_key(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    if "StripeSecretName" not in infrastructure.given_by:
         return None
-    return _allow("ReadCursorKey", ["secretsmanager:GetSecretValue"], {"Ref": "CursorSecret"})
-
-
-def _start_checkouts(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
-    machine = infrastructure.output_like("Checkout", "StateMachineArn")
-    if machine is None or "CHECKOUT_STATE_MACHINE_ARN" not in grantee.needs.own_texts:
+    if "STRIPE_SECRET_NAME" not in grantee.needs.own_texts:
         return None
-    return _allow("StartCheckouts", ["states:StartExecution"], {"Ref": machine})
+    # By its name: where Stripe is not chosen there is no such secret, and so no ARN. Secrets
+    # Manager adds a dash and six characters to it.
+    secret = _arn("secretsmanager", "secret:${StripeSecretName}-??????")
+    return _allow("ReadStripeKey", ["secretsmanager:GetSecretValue"], secret)
 
 
-def _ask_other_contexts(grantee: Grantee) -> Statement | None:
+def _start_executions(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
+    machines = [
+        output
+        for variable, output in infrastructure.variables().items()
+        if variable in grantee.needs.own_texts and output.endswith("StateMachineArn")
+    ]
+    if not machines:
+        return None
+    resources = [{"Ref": machine} for machine in machines]
+    return _allow("StartExecutions", ["states:StartExecution"], resources)
+
+
+def _ask_functions(grantee: Grantee) -> Statement | None:
     if not grantee.questions:
         return None
     functions = [_arn("lambda", f"function:{name}") for name in grantee.questions]
-    return _allow("AskOtherContexts", ["lambda:InvokeFunction"], functions)
+    return _allow("AskFunctions", ["lambda:InvokeFunction"], functions)
 
 
 def _send_mail(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:

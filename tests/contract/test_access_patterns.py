@@ -70,7 +70,7 @@ def test_every_method_that_reaches_a_contexts_table_serves_a_pattern(context):
     methods = {
         f"{context}.dynamodb.{name}.{method}"
         for name, repository in inspect.getmembers(module, inspect.isclass)
-        if repository.__module__ == module.__name__ and not name.startswith("_")
+        if repository.__module__.startswith(module.__name__) and not name.startswith("_")
         for method in vars(repository)
         if not method.startswith("_")
     }

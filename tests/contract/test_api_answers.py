@@ -77,6 +77,7 @@ def test_every_way_the_simulators_misbehave_is_told():
         carrier.REFUSED_POSTAL_CODE,
         carrier.UNANSWERED_POSTAL_CODE,
         carrier.LOST_ANSWER_POSTAL_CODE,
+        carrier.NO_LABEL_POSTAL_CODE,
     }
 
     assert names == CARDS.keys() | codes | {"postal_code"}

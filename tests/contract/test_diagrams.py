@@ -9,24 +9,34 @@ import pytest
 
 from carts.model import CartStatus, CheckoutStatus
 from inventory.model import HoldState
+from notifications.deliveries import DeliveryStatus
+from notifications.endpoints import EndpointStatus
 from orders import model as orders_model
 from orders.model import OrderStatus
+from payments import model as payments_model
 from payments.model import PaymentStatus, RefundStatus
-from shipping import model as shipping_model
-from shipping.model import ShipmentStatus
+from shipping.model import claim, returns, shipment
+from shipping.model.claim import ClaimStatus
+from shipping.model.returns import ReturnStatus
+from shipping.model.shipment import ShipmentStatus
 from tests.contract.diagrams import flowchart, state_diagram
 from tests.contract.documents import diagrams, sections
 from tests.contract.project import ROOT
 
-CHECKOUT = ROOT / "infra" / "state_machines" / "checkout.asl.json"
+MACHINES = ROOT / "infra" / "state_machines"
+DRAWN_MACHINES = {
+    "The checkout's state machine": "checkout",
+    "The return's state machine": "return",
+}
 
 # Drawn by hand, because the code has no table of them: at least the states are the code's.
 BY_HAND = {
-    "Payment": PaymentStatus,
     "Refund": RefundStatus,
     "Cart": CartStatus,
     "Checkout": CheckoutStatus,
     "Hold": HoldState,
+    "Webhook endpoint": EndpointStatus,
+    "Webhook delivery": DeliveryStatus,
 }
 
 
@@ -43,16 +53,38 @@ def test_the_order_is_drawn_as_its_transitions_are():
 
 def test_the_shipment_is_drawn_as_its_transitions_are():
     expected = state_diagram(
-        shipping_model._NEXT, begins=ShipmentStatus.BOOKED, tombstones=(ShipmentStatus.CANCELLED,)
+        shipment._NEXT, begins=ShipmentStatus.BOOKED, tombstones=(ShipmentStatus.CANCELLED,)
     )
 
     assert drawn("Shipment") == expected, f"draw it anew:\n{expected}"
 
 
-def test_the_checkout_is_drawn_as_its_state_machine_is():
-    expected = flowchart(json.loads(CHECKOUT.read_text()))
+def test_the_payment_is_drawn_as_its_transitions_are():
+    expected = state_diagram(
+        payments_model._NEXT, begins=PaymentStatus.OPENED, tombstones=(PaymentStatus.VOIDED,)
+    )
 
-    assert drawn("The checkout's state machine") == expected, f"draw it anew:\n{expected}"
+    assert drawn("Payment") == expected, f"draw it anew:\n{expected}"
+
+
+def test_the_claim_is_drawn_as_its_transitions_are():
+    expected = state_diagram(claim._NEXT, begins=ClaimStatus.OPEN)
+
+    assert drawn("Claim") == expected, f"draw it anew:\n{expected}"
+
+
+def test_the_return_is_drawn_as_its_transitions_are():
+    expected = state_diagram(returns._NEXT, begins=ReturnStatus.REQUESTED)
+
+    assert drawn("Return") == expected, f"draw it anew:\n{expected}"
+
+
+@pytest.mark.parametrize("section", DRAWN_MACHINES)
+def test_a_state_machine_is_drawn_as_it_is(section):
+    machine = MACHINES / f"{DRAWN_MACHINES[section]}.asl.json"
+    expected = flowchart(json.loads(machine.read_text()))
+
+    assert drawn(section) == expected, f"draw it anew:\n{expected}"
 
 
 @pytest.mark.parametrize("section", BY_HAND)
@@ -63,7 +95,7 @@ def test_a_diagram_drawn_by_hand_has_the_states_of_the_code(section):
 
 
 def test_every_diagram_is_compared_with_something():
-    compared = {"Order", "Shipment", "The checkout's state machine", *BY_HAND}
+    compared = {"Order", "Payment", "Shipment", "Claim", "Return", *DRAWN_MACHINES, *BY_HAND}
 
     assert sections("state-diagrams.md").keys() == compared
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from infra.cloudformation import load_template
-from infra.event_schemas import published, schema_of
+from infra.event_schemas import schema_of
+from notifications.words import TYPES
 from tests.contract.project import CONTEXTS, ROOT
+from tradepost.contracts.published import published
 
 EVENTS = ROOT / "events"
 PUBLISHED = published()
@@ -81,6 +83,8 @@ def test_the_catalogue_names_the_consumers_that_subscribe():
     template = load_template(ROOT / "infra" / "templates" / "messaging.yaml")
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::SNS::Subscription":
+            if "FilterPolicy" not in resource["Properties"]:
+                continue
             queue = resource["Properties"]["Endpoint"]["Fn::GetAtt"][0]
             consumer = re.match(r"[A-Z][a-z]+", queue)[0].lower()
             for event_type in resource["Properties"]["FilterPolicy"]["type"]:
@@ -88,6 +92,26 @@ def test_the_catalogue_names_the_consumers_that_subscribe():
 
     told = {name: set(re.findall(r"\w+", row["consumers"])) for name, row in catalogue().items()}
     assert told == subscribed
+
+
+def test_a_merchant_may_hear_of_every_event_and_no_other_consumer_does():
+    template = load_template(ROOT / "infra" / "templates" / "messaging.yaml")
+    unfiltered = [
+        resource["Properties"]["Endpoint"]["Fn::GetAtt"][0]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SNS::Subscription"
+        and "FilterPolicy" not in resource["Properties"]
+    ]
+
+    assert unfiltered == ["NotificationsWebhooksQueue"]
+
+
+def test_every_published_fact_that_has_a_mail_is_mailed():
+    template = load_template(ROOT / "infra" / "templates" / "messaging.yaml")
+    subscription = template["Resources"]["NotificationsFactsSubscription"]["Properties"]
+
+    subscribed = set(subscription["FilterPolicy"]["type"])
+    assert subscribed == TYPES & {event.TYPE for event in PUBLISHED}
 
 
 def test_triggers_carry_events_as_they_are_published():

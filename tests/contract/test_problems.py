@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -12,7 +13,7 @@ from infra.gateway_responses import RESPONSES
 from infra.openapi import generate
 from orders import model as orders_model
 from tests.contract.documents import code, rows, sections
-from tests.contract.project import CONTEXTS, app_of
+from tests.contract.project import CONTEXTS, ROOT, app_of, context_modules, parsed
 from tradepost.kernel.errors import DomainError, UnavailableError
 from tradepost.platform.http import status_of
 
@@ -20,6 +21,9 @@ BORDER = "Every route"
 GATEWAY = "API Gateway"
 REASONS = "Reasons of a failed checkout"
 INSIDE = "Codes no client meets"
+
+# What every problem document has; a fact of that name would be lost.
+MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
 # The border gives these itself: to a fault, and in the place of a refusal of Chalice's.
 WITHOUT_A_CLASS = {("internal_error", 500), ("unsupported_media_type", 415)}
@@ -109,12 +113,31 @@ def test_every_problem_that_the_description_tells_of_is_listed():
 
 
 def test_the_reasons_of_a_failed_checkout_are_those_that_orders_gives():
-    given = {*orders_model._REASONS.values(), orders_model._REASON_OF_A_FAULT}
+    given = {
+        *orders_model._REASONS.values(),
+        orders_model._REASON_OF_A_FAULT,
+        *orders_model.Cancelled,
+    }
 
     listed = [code(row[0]) for row in rows(sections("problems.md")[REASONS])]
 
     assert set(listed) == given
     assert len(listed) == len(given)
+
+
+@pytest.mark.parametrize("path", context_modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_fact_of_a_refusal_is_named_as_what_every_problem_says(path):
+    facts = [
+        (error.name, target.attr)
+        for error in ast.walk(parsed(path))
+        if isinstance(error, ast.ClassDef) and error.name.endswith("Error")
+        for assignment in ast.walk(error)
+        if isinstance(assignment, ast.Assign)
+        for target in assignment.targets
+        if isinstance(target, ast.Attribute)
+    ]
+
+    assert [(name, fact) for name, fact in facts if fact in MEMBERS] == []
 
 
 def test_a_reason_is_the_code_of_the_refusal_behind_it():

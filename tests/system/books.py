@@ -10,7 +10,20 @@ from tradepost.kernel.ids import derived_id
 from tradepost.platform import aws
 from tradepost.platform.dynamodb import from_item
 
-ENDS = {"CONFIRMED": "CONFIRMED", "CANCELLED": "FAILED"}
+# How an order may have ended, and the parcel with it.
+ENDS = {"CONFIRMED": "LABELLED", "SHIPPED": "DISPATCHED", "CANCELLED": "CANCELLED"}
+
+# Why an order was cancelled that nothing stood in the way of.
+CALLED_OFF = {"cancelled_by_customer", "cancelled_by_staff", "carrier_failed"}
+
+# How the provider may have a charge whose payment has ended so in our book. One that was opened
+# and never asked for money stays open with the provider, one that its bank declined stays declined:
+# there is nothing to free.
+ENDS_OF_A_CHARGE = {
+    "CAPTURED": {"CAPTURED"},
+    "VOIDED": {"VOIDED", "OPENED", "DECLINED"},
+    "DECLINED": {"DECLINED", "VOIDED"},
+}
 
 
 def items(context: str, pk: str) -> dict[str, dict[str, Any]]:
@@ -27,40 +40,48 @@ def items(context: str, pk: str) -> dict[str, dict[str, Any]]:
 
 def provider_charge(order_id: str) -> dict[str, Any] | None:
     """Read the provider's own book: what it did, whatever we believe."""
-    reference = derived_id("sim", f"authorize#{order_id}#1")
+    reference = derived_id("sim", f"open#{order_id}#1")
     return items("simulators", f"CHARGE#{reference}").get("CHARGE")
 
 
 def carrier_booking(order_id: str) -> dict[str, Any] | None:
-    return items("simulators", f"PARCEL#book#{order_id}").get("PARCEL")
+    number = derived_id("trk", f"book#{order_id}")
+    return items("simulators", f"PARCEL#{number}").get("PARCEL")
 
 
-def agree(town: Town, buyer: Person, order_id: str, *, sku: str) -> str:
+def agree(town: Town, buyer: Person, order_id: str, *, sku: str, set_aside: bool = False) -> str:
     """Check that an order has ended and that all books tell the same end; return it.
 
     The order is of one SKU, which no other order has touched, and the mails of this order are
-    the only ones the buyer was sent about it.
+    the only ones the buyer was sent about it. `set_aside` says that it needed attention once:
+    then its cart was given back empty.
     """
     order = items("orders", f"ORDER#{order_id}")["ORDER"]
-    sold = order["status"] == "CONFIRMED"
+    sold = order["status"] != "CANCELLED"
 
     assert order["status"] in ENDS, order
-    _carts_agree(buyer, order, sold)
+    assert "unfinished" not in order, order
+    _carts_agree(buyer, order, sold, set_aside)
     _stock_agrees(order_id, sku, sold)
     _money_agrees(order, sold)
-    _parcel_agrees(order_id, sold)
-    _all_was_told_once(town, order_id, sold)
+    _parcel_agrees(order, sold)
+    _all_was_told_once(town, order, sold)
     return str(order["status"])
 
 
-def _carts_agree(buyer: Person, order: dict[str, Any], sold: bool) -> None:
-    checkout = buyer.get(f"/v1/checkouts/{order['order_id']}").json()
+def _carts_agree(buyer: Person, order: dict[str, Any], sold: bool, set_aside: bool) -> None:
+    order_id = order["order_id"]
+    checkout = buyer.get(f"/v1/checkouts/{order_id}").json()
     cart = buyer.get("/v1/cart").json()
 
-    assert checkout["status"] == ENDS[order["status"]]
-    assert checkout["reason"] == (None if sold else order["reason"])
+    # One that was confirmed first may be cancelled before its checkout is closed, or after.
+    if sold or (checkout["status"] == "CONFIRMED" and order["confirmed_at"]):
+        assert (checkout["status"], checkout["reason"]) == ("CONFIRMED", None)
+    else:
+        assert (checkout["status"], checkout["reason"]) == ("FAILED", order["reason"])
+    assert "running" not in items("carts", f"CHECKOUT#{order_id}")["CHECKOUT"]
     assert cart["status"] == "OPEN"
-    assert bool(cart["lines"]) is not sold
+    assert bool(cart["lines"]) is (checkout["status"] == "FAILED" and not set_aside)
 
 
 def _stock_agrees(order_id: str, sku: str, sold: bool) -> None:
@@ -105,28 +126,38 @@ def _money_agrees(order: dict[str, Any], sold: bool) -> None:
     assert {refund["status"] for refund in refunds} <= {"SUCCEEDED"}
     assert charge.get("captured_minor", 0) == payment["captured_minor"]
     assert charge.get("refunded_minor", 0) == payment["refunded_minor"]
-    assert charge.get("status", "VOIDED") == payment["status"]
+    assert charge.get("status", "VOIDED") in ENDS_OF_A_CHARGE[payment["status"]]
 
 
-def _parcel_agrees(order_id: str, sold: bool) -> None:
-    shipment = items("shipping", f"SHIPMENT#{order_id}")["SHIPMENT"]
-    booking = carrier_booking(order_id)
+def _parcel_agrees(order: dict[str, Any], sold: bool) -> None:
+    shipment = items("shipping", f"SHIPMENT#{order['order_id']}")["SHIPMENT"]
+    booking = carrier_booking(order["order_id"])
 
+    assert shipment["status"] == ENDS[order["status"]]
     assert booking is not None
-    assert shipment["status"] == booking["status"] == ("BOOKED" if sold else "CANCELLED")
+    assert booking["status"] == ("LABELLED" if sold else "CANCELLED")
 
 
-def _all_was_told_once(town: Town, order_id: str, sold: bool) -> None:
+def _all_was_told_once(town: Town, order: dict[str, Any], sold: bool) -> None:
+    order_id = order["order_id"]
     outboxes = [
         *items("orders", f"ORDER#{order_id}"),
         *items("payments", f"PAYMENT#{order_id}"),
         *items("shipping", f"SHIPMENT#{order_id}"),
     ]
     told = [
-        mail["subject"]
+        mail["subject"].replace(order_id, "X")
         for mail in town.stack.mailbox.list("grace@example.com")
         if order_id in mail["subject"] and "refund" not in mail["subject"]
     ]
+    called_off = order["reason"] in CALLED_OFF
+    expected = {
+        "We have your order X": True,
+        "Your order X is confirmed": order["confirmed_at"] is not None,
+        "Your order X is on its way": order["status"] == "SHIPPED",
+        "Your order X is cancelled": not sold and called_off,
+        "Your order X did not go through": not sold and not called_off,
+    }
 
     assert [sk for sk in outboxes if sk.startswith("OUTBOX#")] == []
-    assert told == [f"Your order {order_id} {'is confirmed' if sold else 'did not go through'}"]
+    assert sorted(told) == sorted(subject for subject, sent in expected.items() if sent)

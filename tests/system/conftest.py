@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,11 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
 from infra.local.server import LocalSite
 from infra.local.stack import LocalStack
+from tests.system.faults import Faults
+from tests.system.kinds import Shop
 from tests.system.shopper import Person, Town, registered
 from tests.system.wire import Wire
+from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform import aws
 from tradepost.platform.auth import STAFF, Role
 
@@ -64,6 +68,24 @@ def lasting_town(stack: LocalStack) -> Iterator[Town]:
     """A shop that a module's tests share: each sells products of its own."""
     with opened(stack) as lasting:
         yield lasting
+
+
+@pytest.fixture
+def faults(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Faults:
+    return Faults(stack, monkeypatch)
+
+
+@pytest.fixture
+def shop(lasting_town: Town, faults: Faults) -> Shop:
+    return Shop(lasting_town, faults)
+
+
+@pytest.fixture
+def at() -> Iterator[Callable[[timedelta], None]]:
+    """Stop the shop's clock so far from now."""
+    now = utc_now()
+    yield lambda shift: set_clock(lambda: now + shift)
+    set_clock(None)
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from infra.local.corrections.stepfunctions import REGISTER
+from infra.local.functions import HTTP_HANDLER, LocalFunction
 from infra.local.stack import LocalStack
 from tests.system.shopper import Town
 from tradepost.platform import aws
@@ -49,6 +52,25 @@ def times_out_after(call: Callable[[], Answer]) -> Answer:
 def answers_twice(call: Callable[[], Answer]) -> Answer:
     call()
     return call()
+
+
+def is_lost_before(call: Callable[[], Answer]) -> Answer:
+    """Nothing remains of the execution: no retry, no catch, and the step is not done."""
+    _stop_executions()
+    return failure("Lambda.Unknown")
+
+
+def is_lost_after(call: Callable[[], Answer]) -> Answer:
+    """Nothing remains of the execution, but the step is done."""
+    call()
+    _stop_executions()
+    return failure("Lambda.Unknown")
+
+
+def _stop_executions() -> None:
+    for arn, execution in list(REGISTER.by_arn.items()):
+        if execution.status == "RUNNING":
+            aws.step_functions().stop_execution(executionArn=arn)
 
 
 def dies_before(call: Callable[[], Any]) -> Any:
@@ -94,6 +116,13 @@ class Faults:
             return self._aws(lambda: call_aws(client, operation, request))
 
         patch.setattr(stack.functions, "run", self._function)
+        for name, function in stack.functions.by_name.items():
+            if name.endswith(HTTP_HANDLER):
+                step = name.partition("tradepost-local-")[2]
+                answers = replace(
+                    function, handler=functools.partial(self._request, step, function)
+                )
+                patch.setitem(stack.functions.by_name, name, answers)
         patch.setattr(BaseClient, "_make_api_call", make_api_call)
 
     def at_step(self, step: str, fault: Fault, *, times: int = 1) -> None:
@@ -101,7 +130,7 @@ class Faults:
         self._plans[step] = _Plan(fault, times)
 
     def at_call(self, step: str, number: int, fault: Fault) -> None:
-        """Have one of the calls that a step makes of AWS fail, counted from 0, once."""
+        """Have one of the calls that a step, or a request, makes of AWS fail: from 0, once."""
         self._calls[step] = (number, fault)
 
     def turn_round(self, step: str, refusal: str) -> None:
@@ -140,6 +169,15 @@ class Faults:
         answer: Answer = plan.fault(call)
         return answer
 
+    def _request(self, step: str, function: LocalFunction, event: Any, context: Any) -> Any:
+        """Answer a request of the API, whose calls of AWS count as those of a step."""
+        before = vars(self._at).copy()
+        self._at.step, self._at.count = step, 0
+        try:
+            return function.handler(event, context)
+        finally:
+            vars(self._at).update({"step": None, **before})
+
     def _aws(self, call: Callable[[], Any]) -> Any:
         step = getattr(self._at, "step", None)
         number, fault = self._calls.get(step, (-1, None)) if step else (-1, None)
@@ -155,6 +193,12 @@ class Faults:
             return fault(call)
         finally:
             self._at.step = step
+
+
+def others_have_ended() -> None:
+    """Wait, within an execution, until it is the only one that runs."""
+    with REGISTER.changed:
+        assert REGISTER.changed.wait_for(lambda: REGISTER.running == 1, timeout=30)
 
 
 def run_whole(town: Town, order_id: str) -> None:

@@ -14,7 +14,18 @@ ROUTES = {(spec.method, spec.path): spec for _, spec in specs()}
 CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 
 # Objects that exist nowhere, so that a request which is let in changes nothing.
-NOWHERE = {"handle": "no-such-product", "sku": "NO-SUCH-SKU", "order_id": "ord_nosuchorder"}
+NOWHERE = {
+    "handle": "no-such-product",
+    "sku": "NO-SUCH-SKU",
+    "order_id": "ord_nosuchorder",
+    "claim_id": "clm_nosuchclaim",
+    "return_id": "ret_nosuchreturn",
+    "tracking_number": "trk_nosuchparcel",
+    "event": "collected",
+    "reference": "sim_nosuchcharge",
+    "endpoint_id": "whe_nosuchendpoint",
+    "event_id": "evt_nosuchevent",
+}
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
 _PRODUCT = {
@@ -47,6 +58,12 @@ _ADDRESS = {
     "postal_code": "YO21 1AA",
     "country": "GB",
 }
+_ENDPOINT = {
+    # Nobody has this name (RFC 6761), so nobody is called.
+    "url": "https://books.invalid/webhooks",
+    "event_types": ["order.confirmed.v1"],
+    "description": "Accounting",
+}
 _PASSWORD = "seventeen purple herons"
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
@@ -67,12 +84,27 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "shipping_address": _ADDRESS,
         "payment_method": "pm_card_ok",
         "expected_total": _MONEY,
+        "shipping_quote": "not-one",
     },
     ("POST", "/v1/stock/batch"): {"lines": [{"sku": "MUG", "on_hand": 5}], "reason": "counted"},
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("POST", "/v1/shipping/quotes"): {"country": "GB", "weight_grams": 640, "currency": "GBP"},
+    ("POST", "/v1/shipments/{order_id}/claims"): {"kind": "damaged", "description": "broken"},
+    ("POST", "/v1/shipments/{order_id}/claims/{claim_id}/acceptance"): {"amount": _MONEY},
+    ("POST", "/v1/shipments/{order_id}/returns"): {
+        "lines": [{"sku": "MUG", "quantity": 1}],
+        "reason": "one too many",
+    },
+    ("POST", "/v1/shipments/{order_id}/returns/{return_id}/receipt"): {
+        "lines": [{"sku": "MUG", "quantity": 1, "condition": "resellable"}],
+    },
+    ("POST", "/v1/orders/{order_id}/cancellation"): {"reason": "ordered twice"},
+    ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
+    ("POST", "/v1/webhook-endpoints"): _ENDPOINT,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {**_ENDPOINT, "enabled": True},
 }
 
 
@@ -96,4 +128,5 @@ def body_of(spec: RouteSpec) -> bytes:
 
 
 def headers_of(spec: RouteSpec, key: str) -> dict[str, str]:
-    return {"Idempotency-Key": key} if spec.needs_idempotency_key else {}
+    headers = {"Content-Type": spec.content_types[0]} if spec.method != "GET" else {}
+    return {**headers, **({"Idempotency-Key": key} if spec.needs_idempotency_key else {})}

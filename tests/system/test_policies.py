@@ -9,6 +9,7 @@ from tests.system.routes import NOWHERE, ROUTES, headers_of, named
 from tests.system.wire import Answer, Wire
 from tradepost.platform.auth import PUBLIC, Role
 from tradepost.platform.service import RouteSpec, Service
+from tradepost.platform.webhooks import WebhookSignatureError
 
 EVERYBODY = [None, *Role]
 
@@ -46,7 +47,10 @@ def test_a_route_answers_the_roles_it_names_and_refuses_all_others(
     answer = called(wire, spec, tokens[role])
 
     assert answer.status < 500, answer
-    if spec.roles == PUBLIC or role in spec.roles:
+    if WebhookSignatureError in spec.refusals:
+        # Whoever signs it is its caller; no token changes that.
+        assert (answer.status, answer.problem()["code"]) == (401, "invalid_signature")
+    elif spec.roles == PUBLIC or role in spec.roles:
         assert answer.status not in (401, 403), answer
     elif role is None:
         assert (answer.status, answer.problem()["code"]) == (401, "unauthorized")

@@ -46,5 +46,5 @@ def test_the_first_purchase_ends_in_a_confirmed_order_a_parcel_and_a_mail(shop_u
 
     assert run.returncode == 0, run.stderr
     assert '"status":"CONFIRMED"' in run.stdout
-    assert '"status":"BOOKED"' in run.stdout
+    assert '"status":"LABELLED"' in run.stdout
     assert "is confirmed" in run.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import permutations
@@ -14,15 +14,18 @@ import httpx
 import jwt
 import pytest
 
-from tests.system.routes import ROUTES, named
+from tests.system.routes import BODIES, NOWHERE, ROUTES, named
 from tests.system.shopper import Person, Town, registered
-from tradepost.kernel.clock import set_clock, utc_now
+from tradepost.kernel.ids import derived_id
 from tradepost.platform.auth import BUYERS, PUBLIC, Role
 from tradepost.platform.service import RouteSpec
 
 BY_ORDER = {route: spec for route, spec in ROUTES.items() if "{order_id}" in spec.path}
 BUYERS_ROUTES = sorted(route for route, spec in BY_ORDER.items() if spec.roles & BUYERS)
 STAFF_ROUTES = sorted(route for route, spec in BY_ORDER.items() if not spec.roles & BUYERS)
+
+# What these orders are too young for: to its owner, that is all that stands in the way.
+NOT_DELIVERED_YET = {"claim_not_possible", "return_not_possible"}
 
 MISSING = "ord_00000000000000000000000000"
 
@@ -66,10 +69,10 @@ def stored() -> list[Any]:
 
 
 def sent(person: Person, spec: RouteSpec, order_id: str) -> httpx.Response:
-    body = {"amount": {"amount_minor": 1, "currency": "GBP"}, "reason": "mine"}
+    body = BODIES.get((spec.method, spec.path))
     headers = {"Idempotency_Key": f"for-{order_id}"} if spec.needs_idempotency_key else {}
-    path = spec.path.format(order_id=order_id)
-    return person.send(spec.method, path, body if spec.body else None, **headers)
+    path = spec.path.format(**{**NOWHERE, "order_id": order_id})
+    return person.send(spec.method, path, body, **headers)
 
 
 def told(answer: httpx.Response, order_id: str) -> tuple[int, dict[str, str], str]:
@@ -85,8 +88,16 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
         part.strip("{}") for _, path in ROUTES for part in path.split("/") if part.startswith("{")
     }
 
-    # Products and stock are everybody's; a cart is the caller's own and has no id in its path.
-    assert named_in_paths == {"order_id", "handle", "sku"}
+    # Products and stock are everybody's; a cart is the caller's own and has no id in its path. A
+    # reference is the simulated bank's, whose page knows nobody but a test card. Claims and returns
+    # are found under their order; parcels of the simulated carrier are moved by staff; webhooks are
+    # the shop's, and what they carry is nobody's.
+    below_an_order = {"claim_id", "return_id"}
+    of_simulators = {"reference", "tracking_number", "event"}
+    of_webhooks = {"endpoint_id", "event_id"}
+    assert named_in_paths == {"order_id", "handle", "sku"}.union(
+        below_an_order, of_simulators, of_webhooks
+    )
     assert set(BUYERS_ROUTES) | set(STAFF_ROUTES) == set(BY_ORDER)
 
 
@@ -98,15 +109,16 @@ def test_somebody_elses_order_is_told_from_a_missing_one_by_nothing(
     before = stored()
 
     for owner, stranger in permutations(buyers, 2):
-        own = sent(owner.person, spec, owner.order_id)
         others = sent(stranger.person, spec, owner.order_id)
         missing = sent(stranger.person, spec, MISSING)
 
         who = f"{stranger.name} at {owner.name}'s"
-        assert own.status_code == 200, who
         assert others.status_code == 404, who
         assert told(others, owner.order_id) == told(missing, MISSING), who
     assert stored() == before
+    for owner in buyers:
+        own = sent(owner.person, spec, owner.order_id)
+        assert own.status_code == spec.status or own.json()["code"] in NOT_DELIVERED_YET, owner.name
 
 
 @pytest.mark.parametrize("route", STAFF_ROUTES, ids=named)
@@ -131,7 +143,12 @@ def test_nothing_that_a_buyer_can_read_speaks_of_another(town: Town, buyers: lis
     ]
 
     for reader in buyers:
-        named_here = {"handle": "mug", "sku": "MUG", "order_id": reader.order_id}
+        named_here = {
+            "handle": "mug",
+            "sku": "MUG",
+            "order_id": reader.order_id,
+            "reference": derived_id("sim", f"open#{reader.order_id}#1"),
+        }
         seen = " ".join(reader.person.get(spec.path.format(**named_here)).text for spec in readable)
 
         assert reader.order_id in seen
@@ -194,14 +211,6 @@ def test_a_profile_is_the_callers_whoever_is_named(town: Town) -> None:
 
     assert refused.status_code == 422
     assert another.get("/v1/users/me").json() == theirs
-
-
-@pytest.fixture
-def at() -> Iterator[Callable[[timedelta], None]]:
-    """Stop the shop's clock so far from now."""
-    now = utc_now()
-    yield lambda shift: set_clock(lambda: now + shift)
-    set_clock(None)
 
 
 class Listing:

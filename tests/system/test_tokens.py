@@ -199,7 +199,7 @@ def asked(wire: Wire, spec: Any, authorization: str) -> Answer:
 
 
 def test_every_context_with_a_protected_route_is_tried_here() -> None:
-    assert set(PROTECTED) == {CONTEXT_OF[route] for route in ROUTES} - {"notifications"}
+    assert set(PROTECTED) == {CONTEXT_OF[route] for route in ROUTES}
 
 
 @pytest.mark.parametrize("context", sorted(PROTECTED))

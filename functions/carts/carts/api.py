@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from carts.model import (
     CART_LINES_MAX,
@@ -16,9 +17,20 @@ from carts.model import (
     CheckoutStatus,
 )
 from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
+from tradepost.platform.quotes import QUOTE_LENGTH_MAX
 
 # All lines of the largest cart, each with a long SKU.
 CART_BODY_BYTES_MAX = 256 * 1024
+
+# ISO/IEC 7812: a card number has thirteen digits or more, in one piece once its blanks are gone.
+_CARD_NUMBER = re.compile(r"\d{13}")
+
+
+def _without_card_number(token: str) -> str:
+    if _CARD_NUMBER.search(token.replace("_", "")):
+        raise ValueError("a card number, where the provider's token belongs")
+    return token
+
 
 # Two mugs of the demonstration shop, for whoever tries the API.
 _CHECKOUT: dict[str, Any] = {
@@ -87,9 +99,12 @@ class NewCheckout(RequestModel):
 
     email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]+$", max_length=254)
     shipping_address: Address
-    # A provider's token. A card number has no letters and is refused before anything reads it.
-    payment_method: str = Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$")
-    expected_total: AmountGiven
+    # A provider's token. A card number is refused before anything reads it, behind pm_ as well.
+    payment_method: Annotated[
+        str, Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$"), AfterValidator(_without_card_number)
+    ]
+    expected_total: AmountGiven  # with the shipping, if a quote is taken
+    shipping_quote: str | None = Field(default=None, max_length=QUOTE_LENGTH_MAX)
 
 
 class LineView(View):
@@ -119,6 +134,7 @@ class CartView(View):
     currency: str | None
     lines: list[LineView]
     total: Amount | None
+    weight_grams: int
     changed_skus: list[str]
 
     @classmethod
@@ -130,6 +146,7 @@ class CartView(View):
             currency=cart.currency,
             lines=[LineView.of(line) for line in cart.lines],
             total=Amount.of(cart.total) if cart.total else None,
+            weight_grams=cart.weight_grams,
             changed_skus=changed_skus or [],
         )
 
@@ -141,6 +158,8 @@ class CheckoutView(View):
     status: CheckoutStatus
     reason: str | None
     total: Amount
+    shipping: Amount
+    shipping_service: str
     line_count: int
 
     @classmethod
@@ -150,5 +169,7 @@ class CheckoutView(View):
             status=checkout.status,
             reason=checkout.reason,
             total=Amount.of(checkout.total),
+            shipping=Amount.of(checkout.shipping.price),
+            shipping_service=checkout.shipping.service,
             line_count=checkout.line_count,
         )

@@ -7,25 +7,33 @@ The `carts` table.
     OFFER#<sku>       OFFER         offer      title, amount_minor, currency, weight_grams,
                                                version, on_sale
     CHECKOUT#<order>  CHECKOUT      checkout   order_id, customer_id, email, shipping_address,
-                                               payment_method, amount_minor, currency, line_count,
-                                               status, reason, fingerprint, correlation_id,
-                                               placed_at
+                                               payment_method, amount_minor, currency,
+                                               shipping_minor, shipping_service, line_count, status,
+                                               reason, fingerprint, correlation_id,
+                                               placed_at, running, due_at
     CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart
     IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
 
+    index      keys              serves
+    running    running, due_at   the sweep: checkouts that are not over
+
 A person has one cart, under their own id, so whoever holds the token holds the cart. Offers are
 carts' projection of the catalogue: an offer off sale stays, with its version, so that older news
-cannot bring it back.
+cannot bring it back. `running` names one of a few buckets of the index, and goes with `due_at`
+when the checkout is over or under review.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from carts.model import (
+    LEFT_ALONE_MAX,
     Cart,
     CartLine,
     CartStatus,
@@ -33,6 +41,7 @@ from carts.model import (
     CheckoutNotFoundError,
     CheckoutStatus,
     Offer,
+    Shipping,
 )
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
@@ -55,7 +64,11 @@ _IS_NEW = "attribute_not_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
 _IS_NEWER = "attribute_not_exists(pk) OR #version < :version"
 _IS_RUNNING = "#status = :running"
+_HAS_NOT_ENDED = "#status = :running OR #status = :under_review"
 _IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
+
+# One partition of the index takes 1,000 writes a second, and a checkout is written there twice.
+_BUCKETS = 8
 
 
 class DynamoDBCarts:
@@ -166,17 +179,27 @@ class DynamoDBCarts:
         ended: Any = {
             "TableName": self._table,
             "Key": to_item(_checkout_key(order_id)),
-            "UpdateExpression": "SET #status = :status, #reason = :reason",
-            "ConditionExpression": _IS_RUNNING,
-            "ExpressionAttributeNames": {"#status": "status", "#reason": "reason"},
+            "UpdateExpression": (
+                "SET #status = :status, #reason = :reason REMOVE #running, #due_at"
+            ),
+            "ConditionExpression": _HAS_NOT_ENDED,
+            "ExpressionAttributeNames": {
+                "#status": "status",
+                "#reason": "reason",
+                "#running": "running",
+                "#due_at": "due_at",
+            },
             "ExpressionAttributeValues": to_item(
-                {":status": status, ":reason": reason, ":running": CheckoutStatus.RUNNING}
+                {
+                    ":status": status,
+                    ":reason": reason,
+                    ":running": CheckoutStatus.RUNNING,
+                    ":under_review": CheckoutStatus.UNDER_REVIEW,
+                }
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        reopened = self._reopen(
-            order_id, customer_id, keep_lines=status is not CheckoutStatus.CONFIRMED
-        )
+        reopened = self._reopen(order_id, customer_id, keep_lines=status is CheckoutStatus.FAILED)
         try:
             self._client.transact_write_items(
                 TransactItems=[{"Update": ended}, {"Update": reopened}]
@@ -188,6 +211,37 @@ class DynamoDBCarts:
                 self._client.update_item(**ended)
             elif not stored:
                 raise CheckoutNotFoundError(order_id) from error
+
+    def due(self, at: datetime, limit: int) -> list[tuple[str, str]]:
+        found: list[Item] = []
+        for bucket in range(_BUCKETS):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="running",
+                KeyConditionExpression="#running = :bucket AND #due_at <= :at",
+                ExpressionAttributeNames={"#running": "running", "#due_at": "due_at"},
+                ExpressionAttributeValues=to_item({":bucket": _bucket(bucket), ":at": to_text(at)}),
+                Limit=limit // _BUCKETS,
+            )
+            found += [from_item(item) for item in answer["Items"]]
+        found.sort(key=lambda item: str(item["due_at"]))
+        return [(item["order_id"], item["correlation_id"]) for item in found]
+
+    def postpone(self, order_id: str, until: datetime) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(_checkout_key(order_id)),
+                UpdateExpression="SET #due_at = :until",
+                ConditionExpression=_IS_RUNNING,
+                ExpressionAttributeNames={"#due_at": "due_at", "#status": "status"},
+                ExpressionAttributeValues=to_item(
+                    {":until": to_text(until), ":running": CheckoutStatus.RUNNING}
+                ),
+            )
+        except ClientError as error:
+            # It has ended meanwhile.
+            failed_conditions(error)
 
     def put_offer(self, offer: Offer) -> None:
         self._put_if_newer(
@@ -265,6 +319,10 @@ def _checkout_key(order_id: str) -> dict[str, str]:
     return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
 
 
+def _bucket(number: int) -> str:
+    return f"RUNNING#{number}"
+
+
 def _cart_item(cart: Cart) -> Item:
     return {
         **_cart_key(cart.cart_id),
@@ -326,12 +384,16 @@ def _checkout_item(checkout: Checkout) -> Item:
         "payment_method": checkout.payment_method,
         "amount_minor": checkout.total.amount_minor,
         "currency": checkout.total.currency,
+        "shipping_minor": checkout.shipping.price.amount_minor,
+        "shipping_service": checkout.shipping.service,
         "line_count": checkout.line_count,
         "status": checkout.status,
         "reason": checkout.reason,
         "fingerprint": checkout.fingerprint,
         "correlation_id": checkout.correlation_id,
         "placed_at": to_text(checkout.placed_at),
+        "running": _bucket(zlib.crc32(checkout.order_id.encode()) % _BUCKETS),
+        "due_at": to_text(checkout.placed_at + LEFT_ALONE_MAX),
     }
 
 
@@ -343,6 +405,9 @@ def _to_checkout(item: Item, lines: tuple[CartLine, ...]) -> Checkout:
         shipping_address=item["shipping_address"],
         payment_method=item["payment_method"],
         total=Money(item["amount_minor"], item["currency"]),
+        shipping=Shipping(
+            item["shipping_service"], Money(item["shipping_minor"], item["currency"])
+        ),
         lines=lines,
         line_count=item["line_count"],
         status=CheckoutStatus(item["status"]),

@@ -62,6 +62,8 @@ def snapshot(checkout: Checkout) -> dict[str, Any]:
         "payment_method": checkout.payment_method,
         "amount_minor": checkout.total.amount_minor,
         "currency": checkout.total.currency,
+        "shipping_minor": checkout.shipping.price.amount_minor,
+        "shipping_service": checkout.shipping.service,
         "weight_grams": sum(line.weight_grams * line.quantity for line in checkout.lines),
         "placed_at": to_text(checkout.placed_at),
         "lines": [

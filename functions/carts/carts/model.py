@@ -2,7 +2,8 @@
 A cart, the offers it draws on, and the checkout that freezes it.
 
     OPEN ──▶ FROZEN (a checkout runs) ──▶ OPEN, empty (it was confirmed)
-      │                               └─▶ OPEN, as it was (it failed)
+      │                               ├─▶ OPEN, as it was (it failed)
+      │                               └─▶ OPEN, empty (its order was set aside)
       └──▶ MERGED (a guest's cart that a log-in took over, once)
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from tradepost.contracts.shipping_quote import ShippingQuote
+from tradepost.kernel.clock import to_text
 from tradepost.kernel.errors import ConflictError, InvalidError, NotFoundError
 from tradepost.kernel.money import Money, total_of
 
@@ -24,6 +27,13 @@ QUANTITY_MAX = 100_000
 CART_BYTES_MAX = 200 * 1024
 _LINE_BYTES = 90  # of a line's names and numbers in JSON, beside its SKU and title
 
+# How a parcel is sent that no quote was taken for.
+FREE_SERVICE = "economy"
+
+
+# An execution ends within five minutes: nobody works on a checkout that was begun longer ago.
+LEFT_ALONE_MAX = timedelta(minutes=6)
+
 
 class CartStatus(StrEnum):
     OPEN = "OPEN"
@@ -33,6 +43,7 @@ class CartStatus(StrEnum):
 
 class CheckoutStatus(StrEnum):
     RUNNING = "RUNNING"
+    UNDER_REVIEW = "UNDER_REVIEW"  # the order waits for a person of ours; the cart does not
     CONFIRMED = "CONFIRMED"
     FAILED = "FAILED"
 
@@ -109,6 +120,28 @@ class CartChangedError(ConflictError):
         self.changed_skus = changed
 
 
+class QuoteExpiredError(ConflictError):
+    """The shipping quote's time is over: ask for a new one, and show its price."""
+
+    code = "shipping_quote_expired"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__("the shipping quote has expired")
+        self.expired_at = to_text(expired_at)
+
+
+class QuoteMismatchError(ConflictError):
+    """The shipping quote is for another parcel. `differs`: country, weight_grams or currency."""
+
+    code = "shipping_quote_mismatch"
+
+    def __init__(self, differs: str, quoted: str | int, needed: str | int) -> None:
+        super().__init__(f"the shipping quote's {differs} is not this checkout's")
+        self.differs = differs
+        self.quoted = quoted
+        self.needed = needed
+
+
 class CheckoutNotFoundError(NotFoundError):
     code = "checkout_not_found"
 
@@ -169,6 +202,10 @@ class Cart:
         if self.currency is None:
             return None
         return total_of([line.total for line in self.lines], self.currency)
+
+    @property
+    def weight_grams(self) -> int:
+        return sum(line.weight_grams * line.quantity for line in self.lines)
 
     def quantity_of(self, sku: str) -> int:
         return next((line.quantity for line in self.lines if line.sku == sku), 0)
@@ -248,6 +285,37 @@ class Cart:
 
 
 @dataclass(frozen=True, slots=True)
+class Shipping:
+    """How a checkout's parcel is sent, and what for."""
+
+    service: str
+    price: Money
+
+
+def shipping_of(cart: Cart, country: str, quote: ShippingQuote | None, at: datetime) -> Shipping:
+    """Tell how a cart is sent to a country: as quoted, or for nothing in the slowest way.
+
+    Raises
+    ------
+    QuoteExpiredError
+    QuoteMismatchError
+        It was quoted for another country, a lighter parcel, or in another currency.
+    """
+    currency = str(cart.currency)
+    if quote is None:
+        return Shipping(FREE_SERVICE, Money(0, currency))
+    if at >= quote.expires_at:
+        raise QuoteExpiredError(quote.expires_at)
+    if quote.country != country:
+        raise QuoteMismatchError("country", quote.country, country)
+    if quote.price.currency != currency:
+        raise QuoteMismatchError("currency", quote.price.currency, currency)
+    if quote.weight_grams < cart.weight_grams:
+        raise QuoteMismatchError("weight_grams", quote.weight_grams, cart.weight_grams)
+    return Shipping(quote.service, quote.price)
+
+
+@dataclass(frozen=True, slots=True)
 class Checkout:
     """A frozen cart's snapshot, and how its checkout ended. Its id is the order's."""
 
@@ -256,7 +324,8 @@ class Checkout:
     email: str
     shipping_address: dict[str, str]
     payment_method: str
-    total: Money
+    total: Money  # with the shipping
+    shipping: Shipping
     lines: tuple[CartLine, ...]
     line_count: int
     status: CheckoutStatus

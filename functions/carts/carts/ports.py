@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from carts.model import Cart, Checkout, CheckoutStatus, Offer
@@ -48,10 +49,17 @@ class CartRepository(Protocol):
     def end_checkout(
         self, order_id: str, customer_id: str, *, status: CheckoutStatus, reason: str | None
     ) -> None:
-        """Store how a checkout ended and open its cart again, empty if it was confirmed.
+        """Store how a checkout ended, or that it is under review; open its cart again.
 
-        Safe to repeat. Raises CheckoutNotFoundError.
+        The cart is as it was if the checkout failed, otherwise empty. One that has ended stays
+        as it ended. Safe to repeat. Raises CheckoutNotFoundError.
         """
+
+    def due(self, at: datetime, limit: int) -> list[tuple[str, str]]:
+        """Name running checkouts to be taken up by `at`, each with its correlation id."""
+
+    def postpone(self, order_id: str, until: datetime) -> None:
+        """Have a checkout that was taken up due again at `until`, if it still runs."""
 
     def put_offer(self, offer: Offer) -> None:
         """Store an offer unless a newer version of it is known."""
@@ -62,4 +70,7 @@ class CartRepository(Protocol):
 
 class CheckoutRunner(Protocol):
     def start(self, order_id: str, correlation_id: str) -> None:
-        """Have the checkout run, or run on. Starting it twice does no harm."""
+        """Have the checkout run. A repetition meets the execution that runs already."""
+
+    def start_again(self, order_id: str, correlation_id: str) -> None:
+        """Have the checkout run on, beside whatever else of it runs."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from carts.model import (
+    LEFT_ALONE_MAX,
     Cart,
     CartChangedError,
     CartEmptyError,
@@ -17,14 +18,31 @@ from carts.model import (
     CheckoutNotFoundError,
     CheckoutStatus,
     Offer,
+    QuoteExpiredError,
+    QuoteMismatchError,
+    Shipping,
+    shipping_of,
 )
 from carts.ports import CartRepository, CheckoutRunner
+from tradepost.contracts.shipping_quote import ShippingQuote
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import ConflictError, IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id
 from tradepost.kernel.money import Money
 
 _ATTEMPTS_MAX = 4
+
+# What one sweep starts again; the rest waits for the next minute.
+SWEPT_MAX = 160
+
+_REFUSALS = (
+    CartChangedError,
+    CartEmptyError,
+    CartFrozenError,
+    CartMergedError,
+    QuoteExpiredError,
+    QuoteMismatchError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,7 @@ class CheckoutRequest:
     shipping_address: dict[str, str]
     payment_method: str
     expected_total: Money
+    shipping_quote: ShippingQuote | None
     key: str
     fingerprint: str
     correlation_id: str
@@ -165,6 +184,8 @@ def check_out(
         The total is not `expected_total`. Nothing was done.
     IdempotencyMismatchError
         The key belongs to another request.
+    QuoteExpiredError, QuoteMismatchError
+        The shipping quote is not for this parcel, or no longer. Nothing was done.
     CartEmptyError, CartFrozenError, CartMergedError
     """
     order_id = derived_id("ord", request.customer_id, request.key)
@@ -180,14 +201,14 @@ def _begun(order_id: str, request: CheckoutRequest, carts: CartRepository, now: 
     for _ in range(_ATTEMPTS_MAX):
         cart = carts.get(request.customer_id)
         try:
-            priced = _priced_as_expected(cart, request, carts)
+            priced, shipping = _priced_as_expected(cart, request, carts, now)
             return carts.begin_checkout(
-                priced.frozen_for(order_id), _checkout(priced, order_id, request, now)
+                priced.frozen_for(order_id), _checkout(priced, shipping, order_id, request, now)
             )
         except StaleError:
             continue
-        except (CartChangedError, CartEmptyError, CartFrozenError, CartMergedError):
-            # A repetition finds the cart as its own first attempt left it.
+        except _REFUSALS:
+            # A repetition finds the cart as its own first attempt left it, or its quote expired.
             begun = carts.checkout(order_id)
             if begun is None:
                 raise
@@ -195,17 +216,25 @@ def _begun(order_id: str, request: CheckoutRequest, carts: CartRepository, now: 
     raise StaleError("the cart kept changing")
 
 
-def _priced_as_expected(cart: Cart, request: CheckoutRequest, carts: CartRepository) -> Cart:
+def _priced_as_expected(
+    cart: Cart, request: CheckoutRequest, carts: CartRepository, now: Clock
+) -> tuple[Cart, Shipping]:
     if not cart.lines:
         raise CartEmptyError
     priced, changed = cart.repriced(carts.offers([line.sku for line in cart.lines]))
-    total = priced.total or Money(0, request.expected_total.currency)
+    if priced.total is None:
+        raise CartChangedError(Money(0, request.expected_total.currency), changed)
+    country = request.shipping_address["country"]
+    shipping = shipping_of(priced, country, request.shipping_quote, now())
+    total = priced.total + shipping.price
     if total != request.expected_total:
         raise CartChangedError(total, changed)
-    return priced
+    return priced, shipping
 
 
-def _checkout(cart: Cart, order_id: str, request: CheckoutRequest, now: Clock) -> Checkout:
+def _checkout(
+    cart: Cart, shipping: Shipping, order_id: str, request: CheckoutRequest, now: Clock
+) -> Checkout:
     return Checkout(
         order_id=order_id,
         customer_id=request.customer_id,
@@ -213,6 +242,7 @@ def _checkout(cart: Cart, order_id: str, request: CheckoutRequest, now: Clock) -
         shipping_address=request.shipping_address,
         payment_method=request.payment_method,
         total=request.expected_total,
+        shipping=shipping,
         lines=cart.lines,
         line_count=len(cart.lines),
         status=CheckoutStatus.RUNNING,
@@ -257,6 +287,36 @@ def end_checkout(
         status=CheckoutStatus.CONFIRMED if reason is None else CheckoutStatus.FAILED,
         reason=reason,
     )
+
+
+def set_checkout_aside(order_id: str, *, customer_id: str, carts: CartRepository) -> None:
+    """Open the cart of an order that was set aside: its customer need not wait for our person.
+
+    It is empty, because the order may still be confirmed. Safe to repeat: a checkout that has
+    ended stays as it ended.
+
+    Raises
+    ------
+    CheckoutNotFoundError
+    """
+    carts.end_checkout(order_id, customer_id, status=CheckoutStatus.UNDER_REVIEW, reason=None)
+
+
+def sweep_checkouts(*, carts: CartRepository, runner: CheckoutRunner, now: Clock) -> int:
+    """Start every checkout again that should have ended by now; tell how many.
+
+    Its start may have been lost, or its end, with an order or without one.
+
+    Raises
+    ------
+    UnavailableError
+        Some could not be started; the next sweep tries them again.
+    """
+    due = carts.due(now(), SWEPT_MAX)
+    for order_id, correlation_id in due:
+        runner.start_again(order_id, correlation_id)
+        carts.postpone(order_id, now() + LEFT_ALONE_MAX)
+    return len(due)
 
 
 def follow_offer(offer: Offer, *, carts: CartRepository) -> None:

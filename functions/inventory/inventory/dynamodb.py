@@ -4,13 +4,17 @@ The `inventory` table.
     pk              sk              item          attributes
     SKU#<sku>       STOCK#main      stock level   sku, available, held (units)
     SKU#<sku>       ENTRY#<id>      ledger entry  kind, movements, reason, occurred_at
-    HOLD#<order>    CHUNK#<nnnn>    hold          total, state, lines, held_until
+    HOLD#<order>    CHUNK#<nnnn>    hold          total, state, lines, held_until, expiring
     HOLD#<order>    ENTRY#<nnnn>#<kind>  ledger entry of a chunk, the same attributes
+    RETURN#<id>     ENTRY#RESTOCKED ledger entry  the same, and order_id, scrapped: [sku, quantity]
 
 A ledger entry is written in the transaction of the change it explains and never changed: for
 each SKU, the movements of all entries sum to the level. A hold's entry covers the whole chunk and
 lies with the hold, not with the SKU: a second write to a hot SKU's partition would halve how many
 orders it can take per second.
+
+The sparse index `expiring` (`expiring`, `held_until`) has the chunks that are HELD, in buckets: one
+that is committed or released leaves it.
 
 The RELEASED first chunk of an order that never held is a tombstone: the release came first.
 `held_until` is not DynamoDB's time to live: deleting a hold would lose its units.
@@ -18,6 +22,7 @@ The RELEASED first chunk of an order that never held is a tombstone: the release
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -33,9 +38,10 @@ from inventory.model import (
     HoldState,
     NegativeStockError,
     OutOfStockError,
+    ReturnedUnits,
     StockLevel,
 )
-from tradepost.kernel.clock import to_text, utc_now
+from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id, new_id
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, get_all, to_item
@@ -49,6 +55,9 @@ _HOLDS_ENOUGH = "#held >= :quantity"
 _IS_IN_STATE = "#state = :from"
 _STILL_STANDS = "attribute_exists(pk) AND #state <> :released"
 _AS_READ = "#available = :available_read AND #held = :held_read"
+
+# One partition takes 1,000 writes a second; eight buckets keep the index out of a sale's way.
+_BUCKETS = 8
 
 # A correction writes a level and its entry; fifty fit into a transaction of 100 items.
 _CORRECTIONS_MAX = 50
@@ -77,7 +86,7 @@ class DynamoDBStock:
 
     def hold_chunk(self, chunk: HoldChunk, *, held_until: datetime) -> None:
         writes = [
-            self._put({**_chunk_item(chunk, HoldState.HELD), "held_until": to_text(held_until)}),
+            self._put({**_chunk_item(chunk, HoldState.HELD), **_expiring(chunk, held_until)}),
             self._put(_chunk_entry(chunk, HoldState.HELD, _EFFECT[HoldState.HELD])),
             *[self._move(line, _EFFECT[HoldState.HELD], _HAS_ENOUGH) for line in chunk.lines],
         ]
@@ -156,6 +165,78 @@ class DynamoDBStock:
                 self.release_chunk(first)
             return first
         return tombstone
+
+    def past_due(self, at: datetime, limit: int) -> list[str]:
+        orders: dict[str, None] = {}
+        for bucket in range(_BUCKETS):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="expiring",
+                KeyConditionExpression="#expiring = :bucket AND #held_until < :now",
+                ExpressionAttributeNames={"#expiring": "expiring", "#held_until": "held_until"},
+                ExpressionAttributeValues=to_item(
+                    {":bucket": f"HELD#{bucket}", ":now": to_text(at)}
+                ),
+                Limit=limit,
+            )
+            found = [from_item(item)["pk"].removeprefix("HOLD#") for item in answer["Items"]]
+            orders.update(dict.fromkeys(found))
+        return list(orders)[:limit]
+
+    def prolong(self, chunk: HoldChunk, held_until: datetime) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(_chunk_key(chunk.order_id, chunk.number)),
+                UpdateExpression="SET #held_until = :held_until",
+                ConditionExpression=_IS_IN_STATE,
+                ExpressionAttributeNames={"#held_until": "held_until", "#state": "state"},
+                ExpressionAttributeValues=to_item(
+                    {":held_until": to_text(held_until), ":from": HoldState.HELD}
+                ),
+            )
+        except ClientError as error:
+            # It was sold or released meanwhile: there is no hold left to prolong.
+            failed_conditions(error)
+
+    def restock(self, returned: ReturnedUnits) -> None:
+        entry = {
+            **_entry(
+                f"RETURN#{returned.return_id}",
+                "ENTRY#RESTOCKED",
+                "RESTOCKED",
+                [_movement(line.sku, line.quantity, 0) for line in returned.resellable],
+            ),
+            "order_id": returned.order_id,
+            "scrapped": [{"sku": line.sku, "quantity": line.quantity} for line in returned.damaged],
+        }
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    self._put(entry),
+                    *[self._put_back(line) for line in returned.resellable],
+                ]
+            )
+        except ClientError as error:
+            already = failed_conditions(error)[0]
+            if already is None:
+                raise
+            told = ("movements", "scrapped", "order_id")
+            if any(already[name] != entry[name] for name in told):
+                raise IdempotencyMismatchError from error
+
+    def _put_back(self, line: HoldLine) -> Any:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": to_item(_level_key(line.sku)),
+                "UpdateExpression": "SET #available = #available + :returned",
+                # What was sold once was stocked before, and a level is never deleted.
+                "ConditionExpression": "attribute_exists(pk)",
+                "ExpressionAttributeNames": {"#available": "available"},
+                "ExpressionAttributeValues": to_item({":returned": line.quantity}),
+            }
+        }
 
     def adjust(self, sku: str, delta: int, *, reason: str, reference: str) -> StockLevel:
         entry_id = derived_id("ent", sku, reference)
@@ -274,9 +355,9 @@ class DynamoDBStock:
             "Update": {
                 "TableName": self._table,
                 "Key": to_item(_chunk_key(chunk.order_id, chunk.number)),
-                "UpdateExpression": "SET #state = :to",
+                "UpdateExpression": "SET #state = :to REMOVE #expiring",
                 "ConditionExpression": _IS_IN_STATE,
-                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeNames": {"#state": "state", "#expiring": "expiring"},
                 "ExpressionAttributeValues": to_item({":from": before, ":to": after}),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
@@ -319,6 +400,11 @@ def _chunk_item(chunk: HoldChunk, state: HoldState) -> Item:
     }
 
 
+def _expiring(chunk: HoldChunk, held_until: datetime) -> Item:
+    bucket = zlib.crc32(chunk.order_id.encode()) % _BUCKETS
+    return {"held_until": to_text(held_until), "expiring": f"HELD#{bucket}"}
+
+
 def _chunk_entry(chunk: HoldChunk, kind: HoldState, effect: dict[str, int]) -> Item:
     movements = [
         _movement(line.sku, effect["available"] * line.quantity, effect["held"] * line.quantity)
@@ -353,4 +439,5 @@ def _to_chunk(order_id: str, item: Item) -> HoldChunk:
         total=item["total"],
         state=HoldState(item["state"]),
         lines=tuple(HoldLine(line["sku"], line["quantity"]) for line in item["lines"]),
+        held_until=from_text(item["held_until"]) if "held_until" in item else None,
     )

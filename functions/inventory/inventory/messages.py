@@ -1,10 +1,14 @@
-"""What inventory reads of the checkout's state."""
+"""What inventory reads of the checkout's and the return's state, and answers when it is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-from inventory.model import HoldLine
+from inventory.model import HoldChunk, HoldLine
+from tradepost.kernel.clock import to_text
 from tradepost.platform.bodies import StepInput
 
 
@@ -20,3 +24,34 @@ class OrderLines(StepInput):
 
     def to_hold(self) -> list[HoldLine]:
         return [HoldLine(line.sku, line.quantity) for line in self.lines]
+
+
+class _ReturnedLine(_Line):
+    condition: Literal["resellable", "damaged"]
+
+
+class ReturnedLines(StepInput):
+    return_id: str
+    lines: list[_ReturnedLine]
+
+    def those(self, condition: str) -> list[HoldLine]:
+        return [
+            HoldLine(line.sku, line.quantity) for line in self.lines if line.condition == condition
+        ]
+
+
+def hold_told(order_id: str, chunks: Sequence[HoldChunk]) -> dict[str, Any]:
+    """Write an order's hold for whoever asks: chunk by chunk, as each has a state of its own."""
+    return {
+        "order_id": order_id,
+        "chunks": [
+            {
+                "number": chunk.number,
+                "total": chunk.total,
+                "state": chunk.state,
+                "held_until": to_text(chunk.held_until) if chunk.held_until else None,
+                "lines": [{"sku": line.sku, "quantity": line.quantity} for line in chunk.lines],
+            }
+            for chunk in chunks
+        ],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from tradepost.kernel.errors import ConflictError, InvalidError
@@ -92,19 +93,22 @@ class HoldChunk:
     total: int
     state: HoldState
     lines: tuple[HoldLine, ...]
+    held_until: datetime | None = None  # None for a tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedUnits:
+    """What came back of an order: each SKU at most once in each list."""
+
+    return_id: str
+    order_id: str
+    resellable: tuple[HoldLine, ...]
+    damaged: tuple[HoldLine, ...]
 
 
 def summed(lines: Iterable[HoldLine]) -> list[HoldLine]:
-    """Sum lines of one SKU and sort by SKU, so that two large orders meet in the same order.
-
-    Raises
-    ------
-    EmptyHoldError
-        There is nothing to hold.
-    """
+    """Sum lines of one SKU and sort by SKU, so that two large orders meet in the same order."""
     quantities: dict[str, int] = {}
     for line in lines:
         quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
-    if not quantities:
-        raise EmptyHoldError("an order holds at least one unit")
     return [HoldLine(sku, quantity) for sku, quantity in sorted(quantities.items())]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from inventory.model import HoldChunk, StockLevel
+from inventory.model import HoldChunk, ReturnedUnits, StockLevel
 
 
 class StockRepository(Protocol):
@@ -28,6 +28,18 @@ class StockRepository(Protocol):
     def bar_hold(self, order_id: str) -> HoldChunk:
         """Release the first chunk, or lay a tombstone in its place; return what is there now."""
 
+    def past_due(self, at: datetime, limit: int) -> list[str]:
+        """Name orders that hold units longer than they may. May be a moment old."""
+
+    def prolong(self, chunk: HoldChunk, held_until: datetime) -> None:
+        """Let a chunk be held for longer, if it still is."""
+
+    def restock(self, returned: ReturnedUnits) -> None:
+        """Make what is resellable available again and record what is scrapped, once per return.
+
+        Raises IdempotencyMismatchError: other units came back with this return.
+        """
+
     def adjust(self, sku: str, delta: int, *, reason: str, reference: str) -> StockLevel:
         """Change `available` by `delta`, once per `reference`.
 
@@ -36,3 +48,8 @@ class StockRepository(Protocol):
 
     def set_available(self, corrections: Sequence[tuple[StockLevel, int]], *, reason: str) -> None:
         """Set `available` of levels that are still as read, all or none. Raises StaleError."""
+
+
+class Orders(Protocol):
+    def status_of(self, order_id: str) -> str | None:
+        """Ask how an order stands; None if there is no such order. May raise UnavailableError."""

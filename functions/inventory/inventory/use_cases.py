@@ -1,12 +1,21 @@
-"""What is done with stock: hold, commit, release; receive, adjust, count."""
+"""What is done with stock: hold, commit, release, expire; restock, receive, adjust, count."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from inventory.model import HoldChunk, HoldLine, HoldLostError, HoldState, StockLevel, summed
-from inventory.ports import StockRepository
+from inventory.model import (
+    EmptyHoldError,
+    HoldChunk,
+    HoldLine,
+    HoldLostError,
+    HoldState,
+    ReturnedUnits,
+    StockLevel,
+    summed,
+)
+from inventory.ports import Orders, StockRepository
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
 
@@ -16,6 +25,13 @@ HOLD_CHUNK_LINES_MAX = 97
 
 # Longer than any checkout that waits for nobody; a hold outliving it is the sweeper's to free.
 _HOLD_LIFETIME = timedelta(minutes=30)
+
+# Orders looked at per sweep: what is left is looked at a minute later.
+HOLDS_SWEPT_MAX = 100
+
+# The orders whose hold nobody will commit or release any more. Every other one has a saga, or
+# waits for somebody who will start it again: its hold is that saga's.
+_OVER = {"CANCELLED", None}
 
 _COUNT_ATTEMPTS_MAX = 3
 
@@ -35,8 +51,13 @@ def reserve_stock(
         A SKU has too few units available.
     HoldReleasedError
         The order was released before: this call came too late.
+    EmptyHoldError
+        There is nothing to hold.
     """
-    chunks = _chunked(summed(lines))
+    wanted = summed(lines)
+    if not wanted:
+        raise EmptyHoldError("an order holds at least one unit")
+    chunks = _chunked(wanted)
     for number, chunk in enumerate(chunks):
         stock.hold_chunk(
             HoldChunk(order_id, number, len(chunks), HoldState.HELD, tuple(chunk)),
@@ -71,6 +92,63 @@ def release_stock(order_id: str, *, stock: StockRepository) -> None:
         for chunk in stock.chunks(order_id):
             if chunk.state is not HoldState.RELEASED:
                 stock.release_chunk(chunk)
+
+
+def sweep_holds(*, stock: StockRepository, orders: Orders, now: Clock) -> int:
+    """Release what is held past its time for orders that are over; tell for how many.
+
+    A hold whose order still runs or waits is left, and looked at again after another lifetime.
+    """
+    freed = 0
+    for order_id in stock.past_due(now(), HOLDS_SWEPT_MAX):
+        if orders.status_of(order_id) in _OVER:
+            freed += expire_hold(order_id, stock=stock)
+        else:
+            for chunk in stock.chunks(order_id):
+                if chunk.state is HoldState.HELD:
+                    stock.prolong(chunk, now() + _HOLD_LIFETIME)
+    return freed
+
+
+def expire_hold(order_id: str, *, stock: StockRepository) -> bool:
+    """Give back what an order holds, unless it was sold; tell whether it was given back.
+
+    The first chunk decides: a sale commits it first, and so does this. Of the two exactly one
+    wins, and whoever loses leaves the other chunks alone. Safe to repeat.
+    """
+    chunks = stock.chunks(order_id)
+    if not chunks or chunks[0].state is HoldState.COMMITTED:
+        return False
+    if chunks[0].state is HoldState.HELD:
+        try:
+            stock.release_chunk(chunks[0])
+        except StaleError:
+            return False
+    # No chunk can be held any more, and none was sold: the first one is needed for both.
+    for chunk in stock.chunks(order_id):
+        if chunk.state is HoldState.HELD:
+            stock.release_chunk(chunk)
+    return True
+
+
+def restock(
+    order_id: str,
+    return_id: str,
+    *,
+    resellable: Sequence[HoldLine],
+    damaged: Sequence[HoldLine],
+    stock: StockRepository,
+) -> None:
+    """Put what came back on the shelf, and write off what cannot be sold, once per return.
+
+    Raises
+    ------
+    IdempotencyMismatchError
+        Other units came back with this return.
+    """
+    stock.restock(
+        ReturnedUnits(return_id, order_id, tuple(summed(resellable)), tuple(summed(damaged)))
+    )
 
 
 def adjust_stock(

@@ -2,8 +2,46 @@
 
 from __future__ import annotations
 
-from notifications.model import Contact, amount_in_words
+from pydantic import BaseModel, ConfigDict
+
+from notifications.model import Contact, Ordered, OrderedLine
+from tradepost.kernel.money import Money
 from tradepost.platform.questions import Questions
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Line(_Told):
+    title: str
+    quantity: int
+    unit_price_minor: int
+
+
+class _OrderContact(_Told):
+    """What orders answers, as far as a mail needs it."""
+
+    email: str
+    name: str
+    status: str
+    total_minor: int
+    currency: str
+    line_count: int
+    shipping_minor: int
+    lines: list[_Line]
+
+    def ordered(self) -> Ordered:
+        return Ordered(
+            status=self.status,
+            line_count=self.line_count,
+            total=Money(self.total_minor, self.currency),
+            shipping=Money(self.shipping_minor, self.currency),
+            lines=tuple(
+                OrderedLine(line.title, line.quantity, Money(line.unit_price_minor, self.currency))
+                for line in self.lines
+            ),
+        )
 
 
 class AskedContacts:
@@ -13,18 +51,20 @@ class AskedContacts:
         self._questions = questions
 
     def of_order(self, order_id: str) -> Contact | None:
-        answer = self._questions.ask("orders-order_contact", {"order_id": order_id})
-        if answer["email"] is None:
-            return None
-        facts = {
-            "order_id": order_id,
-            "lines": "one line" if answer["line_count"] == 1 else f"{answer['line_count']} lines",
-            "total": amount_in_words(answer["total_minor"], answer["currency"]),
-        }
-        return Contact(answer["email"], answer["name"], facts)
+        return self._of_order({"order_id": order_id})
+
+    def of_order_with_lines(self, order_id: str) -> Contact | None:
+        return self._of_order({"order_id": order_id, "with_lines": True})
 
     def of_user(self, user_id: str) -> Contact | None:
         answer = self._questions.ask("users-contact", {"user_id": user_id})
         if answer["email"] is None:
             return None
-        return Contact(answer["email"], answer["name"], {})
+        return Contact(answer["email"], answer["name"])
+
+    def _of_order(self, question: dict[str, str | bool]) -> Contact | None:
+        answer = self._questions.ask("orders-order_contact", question)
+        if answer["email"] is None:
+            return None
+        told = _OrderContact.model_validate(answer)
+        return Contact(told.email, told.name, told.ordered())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from notifications.model import Mail
+from notifications.letters import Mail
 from tradepost.platform.dynamodb import unavailable
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
-"""What notifications reads of the events it tells customers about."""
+"""What notifications reads of the events it tells customers and merchants about."""
 
 from __future__ import annotations
 
-from notifications.model import amount_in_words, in_words
+from notifications.deliveries import PublishedEvent
+from notifications.model import Happening
+from tradepost.kernel.money import Money
 from tradepost.platform.consumer import Fact
 
 
@@ -17,24 +19,27 @@ class News(Fact):
     amount_minor: int | None = None
     currency: str | None = None
 
-    @property
-    def subject_id(self) -> str:
-        subject = self.order_id or self.user_id
-        if subject is None:
+    def happening(self) -> Happening:
+        """Tell what happened. Raises ValueError if it happened to nobody."""
+        subject_id = self.order_id or self.user_id
+        if subject_id is None:
             raise ValueError("an event about nobody")
-        return subject
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What the mail's text may name, in words."""
-        facts = {
-            "reason": in_words(self.reason) if self.reason else None,
-            "carrier": self.carrier,
-            "tracking_number": self.tracking_number,
-            "amount": (
-                amount_in_words(self.amount_minor, self.currency)
-                if self.amount_minor is not None and self.currency
+        return Happening(
+            event_type=self.type,
+            event_id=self.event_id,
+            subject_id=subject_id,
+            reason=self.reason,
+            carrier=self.carrier,
+            tracking_number=self.tracking_number,
+            amount=(
+                Money(self.amount_minor, self.currency)
+                if self.amount_minor is not None and self.currency is not None
                 else None
             ),
-        }
-        return {name: text for name, text in facts.items() if text is not None}
+        )
+
+
+def published_event(message: str) -> PublishedEvent:
+    """Read of an event what it takes to send it on; the message itself stays as it is."""
+    fact = Fact.model_validate_json(message)
+    return PublishedEvent(fact.event_id, fact.type, message)

@@ -1,4 +1,4 @@
-"""What orders asks of a listing, and how an order looks outside."""
+"""What orders asks of a request, and how an order looks outside."""
 
 from __future__ import annotations
 
@@ -7,11 +7,34 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from orders.model import Order, OrderLine, OrderStatus
-from tradepost.platform.bodies import Amount, RequestModel, View
+from orders.model import Action, Direction, Order, OrderLine, OrderStatus
+from orders.ports import Search
+from tradepost.kernel.clock import to_text
+from tradepost.kernel.money import Money
+from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
 
 _PAGE_SIZE = 20
+
+NOTE_LENGTH_MAX = 500
+
+# What happens next, as its customer reads it.
+NEXT_STEPS: dict[OrderStatus, str] = {
+    OrderStatus.PENDING: "We are checking stock and payment, which takes a few seconds.",
+    OrderStatus.AWAITING_PAYMENT: (
+        "Your bank asks you to confirm the payment; until then the goods are kept for you."
+    ),
+    OrderStatus.CAPTURING: "Your payment is being taken, and then your order is confirmed.",
+    OrderStatus.CONFIRMED: "We are packing your parcel and write to you when the carrier has it.",
+    OrderStatus.SHIPPED: "The carrier is bringing your parcel.",
+    OrderStatus.DELIVERED: "Your parcel has arrived; there is nothing more to do.",
+    OrderStatus.CANCELLING: "We are cancelling your order and giving your money back.",
+    OrderStatus.CANCELLED: "Your order is cancelled; what you paid goes back the way it came.",
+    OrderStatus.NEEDS_ATTENTION: (
+        "Something went wrong on our side; one of us looks at it and there is nothing you need do."
+    ),
+}
+_NEXT_STEP_OF_A_REQUEST = "You asked us to cancel; we do so as soon as your payment is settled."
 
 
 class Page(RequestModel):
@@ -24,30 +47,53 @@ class OwnOrders(Page):
 
 
 class OrderSearch(Page):
-    """Exactly one of `email`, `status` and `placed_on`."""
+    """One of `order_id` and `email`, or `status`, `placed_on` or both of these."""
 
-    email: str | None = Field(default=None, max_length=254)
+    order_id: str | None = Field(default=None, min_length=1, max_length=100)
+    email: str | None = Field(default=None, min_length=1, max_length=254)
     status: OrderStatus | None = None
     placed_on: date | None = None  # a UTC day
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if sum(term is not None for term in (self.email, self.status, self.placed_on)) != 1:
-            raise ValueError("search by exactly one of email, status and placed_on")
+    def _one_way_to_look(self) -> Self:
+        by_state = self.status is not None or self.placed_on is not None
+        ways = (self.order_id is not None, self.email is not None, by_state)
+        if sum(ways) != 1:
+            raise ValueError("search by order_id, by email, or by status and placed_on")
         return self
 
     @property
-    def term(self) -> str | OrderStatus | date:
-        term = self.status or self.placed_on or self.email
-        assert term is not None
-        return term
+    def search(self) -> Search:
+        return Search(email=self.email, status=self.status, placed_on=self.placed_on)
+
+
+class Cancellation(RequestModel):
+    """`reason` is kept for the shop's staff."""
+
+    model_config = shown_as(reason="ordered twice")
+
+    reason: str | None = Field(default=None, min_length=1, max_length=NOTE_LENGTH_MAX)
+
+
+class Resumption(RequestModel):
+    """`retry` goes on where the order was set aside, `cancel` gives everything back."""
+
+    model_config = shown_as(direction="retry", note="the provider answers again")
+
+    direction: Direction
+    note: str = Field(min_length=1, max_length=NOTE_LENGTH_MAX)
 
 
 class OrderSummary(View):
+    """`total` is what was to be paid, `shipping` of it for the parcel."""
+
     order_id: str
     status: OrderStatus
     reason: str | None
+    next_step: str
     total: Amount
+    shipping: Amount
+    refunded: Amount
     line_count: int
     placed_at: AwareDatetime
     updated_at: AwareDatetime
@@ -71,6 +117,9 @@ class Line(View):
 
 
 class OrderView(OrderSummary):
+    """`waits_until` is when a confirmation comes too late, while one is awaited."""
+
+    waits_until: AwareDatetime | None
     customer_id: str
     email: str
     shipping_address: dict[str, str]
@@ -79,33 +128,117 @@ class OrderView(OrderSummary):
 
     @classmethod
     def with_lines(cls, order: Order, lines: list[OrderLine]) -> OrderView:
-        currency = order.total.currency
+        return cls(**_whole(order, lines))
+
+
+class ActionView(View):
+    what: str
+    by: str
+    role: str
+    note: str | None
+    at: AwareDatetime
+
+    @classmethod
+    def of(cls, action: Action) -> ActionView:
+        return cls(what=action.what, by=action.by, role=action.role, note=action.note, at=action.at)
+
+
+class StaffOrderView(OrderView):
+    """An order with what its staff need: why it stopped, and what people did to it."""
+
+    correlation_id: str
+    cancel_requested: str | None
+    parked_from: OrderStatus | None
+    parked_because: str | None
+    actions: list[ActionView]
+
+    @classmethod
+    def with_actions(
+        cls, order: Order, lines: list[OrderLine], actions: list[Action]
+    ) -> StaffOrderView:
         return cls(
-            **_summary(order),
-            customer_id=order.customer_id,
-            email=order.email,
-            shipping_address=order.shipping_address,
-            version=order.version,
-            lines=[
-                Line(
-                    sku=line.sku,
-                    title=line.title,
-                    quantity=line.quantity,
-                    unit_price=Amount(amount_minor=line.unit_price_minor, currency=currency),
-                    total=Amount(amount_minor=line.total_minor, currency=currency),
-                )
-                for line in lines
-            ],
+            **_whole(order, lines),
+            correlation_id=order.correlation_id,
+            cancel_requested=order.cancel_requested,
+            parked_from=order.parked_from,
+            parked_because=order.parked_because,
+            actions=[ActionView.of(action) for action in actions],
         )
 
 
-def _summary(order: Order) -> dict[str, Any]:
+def standing(order: Order) -> dict[str, Any]:
+    """Tell how an order stands, to a context that asks."""
     return {
         "order_id": order.order_id,
         "status": order.status,
         "reason": order.reason,
-        "total": Amount(amount_minor=order.total.amount_minor, currency=order.total.currency),
+        "customer_id": order.customer_id,
+        "total_minor": order.total.amount_minor,
+        "currency": order.total.currency,
+        "placed_at": to_text(order.placed_at),
+    }
+
+
+def bought(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
+    """Tell what was bought, to a context that asks."""
+    return {
+        "order_id": order.order_id,
+        "status": order.status,
+        "customer_id": order.customer_id,
+        "currency": order.total.currency,
+        "shipping_minor": order.shipping_minor,
+        "lines": [
+            {
+                "sku": line.sku,
+                "title": line.title,
+                "quantity": line.quantity,
+                "unit_price_minor": line.unit_price_minor,
+            }
+            for line in lines
+        ],
+    }
+
+
+def _next_step(order: Order) -> str:
+    if order.cancel_requested is not None:
+        return _NEXT_STEP_OF_A_REQUEST
+    return NEXT_STEPS[order.status]
+
+
+def _summary(order: Order) -> dict[str, Any]:
+    currency = order.total.currency
+    return {
+        "order_id": order.order_id,
+        "status": order.status,
+        "reason": order.reason,
+        "next_step": _next_step(order),
+        "total": Amount.of(order.total),
+        "shipping": Amount.of(Money(order.shipping_minor, currency)),
+        "refunded": Amount.of(Money(order.refunded_minor, currency)),
         "line_count": order.line_count,
         "placed_at": order.placed_at,
         "updated_at": order.updated_at,
+    }
+
+
+def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
+    currency = order.total.currency
+    awaited = order.status is OrderStatus.AWAITING_PAYMENT
+    return {
+        **_summary(order),
+        "waits_until": order.waits_until if awaited else None,
+        "customer_id": order.customer_id,
+        "email": order.email,
+        "shipping_address": order.shipping_address,
+        "version": order.version,
+        "lines": [
+            Line(
+                sku=line.sku,
+                title=line.title,
+                quantity=line.quantity,
+                unit_price=Amount(amount_minor=line.unit_price_minor, currency=currency),
+                total=Amount(amount_minor=line.total_minor, currency=currency),
+            )
+            for line in lines
+        ],
     }

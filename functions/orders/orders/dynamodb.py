@@ -3,30 +3,38 @@ The `orders` table.
 
     pk           sk            item         attributes
     ORDER#<id>   ORDER         order        order_id, customer_id, email, shipping_address,
-                                            total_minor, currency, line_count, status, reason,
-                                            version, correlation_id, placed_at, placed_on,
-                                            updated_at
+                                            total_minor, currency, shipping_minor,
+                                            refunded_minor, line_count, status, reason, version,
+                                            correlation_id, placed_at, placed_on, updated_at,
+                                            waits_until, confirmed_at, cancel_requested,
+                                            parked_from, parked_because, unfinished, due_at
     ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor]
+    ORDER#<id>   ACTION#<nnnn> action       what, by, role, note, at: what a person did, under the
+                                            version it made
     ORDER#<id>   OUTBOX#<id>   event        see tradepost.platform.outbox
 
     index         keys                      serves
     by-customer   customer_id, placed_at    a customer's orders, newest first
     by-email      email, placed_at          staff: by e-mail
-    by-status     status, placed_at         staff: by status
+    by-status     status, placed_at         staff: by status, and within it by UTC day
     by-day        placed_on, placed_at      staff: by UTC day
+    unfinished    unfinished, due_at        the sweep: orders whose checkout is not over
 
-Line chunks carry none of the index keys, so the indexes hold orders only.
+Only orders carry the index keys, so the indexes hold orders only. `unfinished` names one of a few
+buckets, and goes with `due_at` when the checkout is over.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
-from datetime import date
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from orders.model import Order, OrderLine, OrderNotFoundError, OrderStatus
+from orders.model import Action, Order, OrderLine, OrderNotFoundError, OrderStatus
+from orders.ports import Search
 from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
@@ -42,6 +50,26 @@ LINES_PER_CHUNK = 200
 
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
+_IS_THIS_VERSION = "#version = :version"
+
+# What an order's later versions change; its index keys are set or removed besides.
+_CHANGING = (
+    "status",
+    "reason",
+    "version",
+    "updated_at",
+    "refunded_minor",
+    "waits_until",
+    "confirmed_at",
+    "cancel_requested",
+    "parked_from",
+    "parked_because",
+)
+
+_INDEXED = ("unfinished", "due_at")
+
+# One partition of the index takes 1,000 writes a second, and an order is written some four times.
+_BUCKETS = 8
 
 # A filtered page may come back short; it is refilled from at most this many more.
 _REFILLS_MAX = 10
@@ -56,17 +84,7 @@ class DynamoDBOrders:
 
     def add(self, order: Order, lines: Sequence[OrderLine], event: Event) -> Order:
         items = [_to_item(order), *_line_chunks(order.order_id, lines)]
-        puts: list[Any] = [
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": to_item(item),
-                    "ConditionExpression": _IS_NEW,
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                }
-            }
-            for item in items
-        ]
+        puts: list[Any] = [{"Put": self._put(item)} for item in items]
         puts.append(outbox_put(self._table, _pk(order.order_id), event))
         try:
             self._client.transact_write_items(TransactItems=puts)
@@ -86,82 +104,107 @@ class DynamoDBOrders:
         return _to_order(from_item(answer["Item"]))
 
     def lines(self, order_id: str) -> list[OrderLine]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :lines)",
-            ExpressionAttributeValues=to_item({":pk": _pk(order_id), ":lines": "LINES#"}),
-        )
         return [
             OrderLine(**line)
-            for page in pages
-            for chunk in page["Items"]
-            for line in from_item(chunk)["lines"]
+            for chunk in self._beginning_with(order_id, "LINES#")
+            for line in chunk["lines"]
         ]
 
-    def save(self, order: Order, event: Event | None) -> None:
-        update: Any = {
-            "TableName": self._table,
-            "Key": to_item(_key(order.order_id)),
-            "UpdateExpression": (
-                "SET #status = :status, #reason = :reason,"
-                " #version = :version, #updated_at = :updated_at"
-            ),
-            "ConditionExpression": _IS_PREVIOUS_VERSION,
-            "ExpressionAttributeNames": {
-                "#status": "status",
-                "#reason": "reason",
-                "#version": "version",
-                "#updated_at": "updated_at",
-            },
-            "ExpressionAttributeValues": to_item(
-                {
-                    ":status": order.status,
-                    ":reason": order.reason,
-                    ":version": order.version,
-                    ":previous_version": order.version - 1,
-                    ":updated_at": to_text(order.updated_at),
-                }
-            ),
-        }
+    def save(self, order: Order, event: Event | None, action: Action | None) -> None:
+        update = self._update(order)
+        besides: list[Any] = []
+        if action is not None:
+            besides.append({"Put": self._put(_action_item(order, action))})
+        if event is not None:
+            besides.append(outbox_put(self._table, _pk(order.order_id), event))
         try:
-            if event is None:
-                self._client.update_item(**update)
+            if besides:
+                self._client.transact_write_items(TransactItems=[{"Update": update}, *besides])
             else:
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {"Update": update},
-                        outbox_put(self._table, _pk(order.order_id), event),
-                    ]
-                )
+                self._client.update_item(**update)
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"{order.order_id} changed since it was read") from error
 
+    def actions(self, order_id: str) -> list[Action]:
+        return [_to_action(item) for item in self._beginning_with(order_id, "ACTION#")]
+
+    def due(self, at: datetime, limit: int) -> list[str]:
+        found: list[Item] = []
+        for bucket in range(_BUCKETS):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="unfinished",
+                KeyConditionExpression="#unfinished = :bucket AND #due_at <= :at",
+                ExpressionAttributeNames={"#unfinished": "unfinished", "#due_at": "due_at"},
+                ExpressionAttributeValues=to_item({":bucket": _bucket(bucket), ":at": to_text(at)}),
+                Limit=limit // _BUCKETS,
+            )
+            found += [from_item(item) for item in answer["Items"]]
+        found.sort(key=lambda item: str(item["due_at"]))
+        return [item["pk"].removeprefix("ORDER#") for item in found]
+
+    def postpone(self, order: Order, until: datetime) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(_key(order.order_id)),
+                UpdateExpression="SET #due_at = :until",
+                ConditionExpression=_IS_THIS_VERSION,
+                ExpressionAttributeNames={"#due_at": "due_at", "#version": "version"},
+                ExpressionAttributeValues=to_item(
+                    {":until": to_text(until), ":version": order.version}
+                ),
+            )
+        except ClientError as error:
+            # It has moved meanwhile, and is due when that says.
+            failed_conditions(error)
+
+    def count(self, status: OrderStatus, limit: int) -> int:
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName="by-status",
+            KeyConditionExpression="#status = :status",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=to_item({":status": status}),
+            Select="COUNT",
+            Limit=limit,
+        )
+        return answer["Count"]
+
     def of_customer(
         self, customer_id: str, status: OrderStatus | None, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
-        return self._listed("by-customer", "customer_id", customer_id, limit, after, status)
+        request = self._newest_first("by-customer", {"customer_id": customer_id})
+        if status is not None:
+            request["FilterExpression"] = "#wanted = :wanted"
+            request["ExpressionAttributeNames"]["#wanted"] = "status"
+            request["ExpressionAttributeValues"] |= to_item({":wanted": status})
+        return self._page(request, limit, after)
 
     def found_by(
-        self, search: str | OrderStatus | date, limit: int, after: dict[str, str] | None
+        self, search: Search, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
-        match search:
-            case OrderStatus():
-                return self._listed("by-status", "status", search, limit, after)
-            case date():
-                return self._listed("by-day", "placed_on", search.isoformat(), limit, after)
-        return self._listed("by-email", "email", search.lower(), limit, after)
+        if search.email is not None:
+            request = self._newest_first("by-email", {"email": search.email.lower()})
+        elif search.status is None:
+            assert search.placed_on is not None
+            request = self._newest_first("by-day", {"placed_on": search.placed_on.isoformat()})
+        else:
+            request = self._newest_first("by-status", {"status": search.status})
+            if search.placed_on is not None:
+                # Times are texts of one width, so a day is what lies between its own and the next.
+                request["KeyConditionExpression"] += " AND #placed_at BETWEEN :day AND :next_day"
+                request["ExpressionAttributeNames"]["#placed_at"] = "placed_at"
+                next_day = search.placed_on + timedelta(days=1)
+                request["ExpressionAttributeValues"] |= to_item(
+                    {":day": search.placed_on.isoformat(), ":next_day": next_day.isoformat()}
+                )
+        return self._page(request, limit, after)
 
-    def _listed(
-        self,
-        index: str,
-        attribute: str,
-        value: str,
-        limit: int,
-        after: dict[str, str] | None,
-        status: OrderStatus | None = None,
-    ) -> tuple[list[Order], dict[str, str] | None]:
-        request: dict[str, Any] = {
+    def _newest_first(self, index: str, key: dict[str, str]) -> dict[str, Any]:
+        ((attribute, value),) = key.items()
+        return {
             "TableName": self._table,
             "IndexName": index,
             "KeyConditionExpression": "#key = :key",
@@ -169,10 +212,10 @@ class DynamoDBOrders:
             "ExpressionAttributeValues": to_item({":key": value}),
             "ScanIndexForward": False,
         }
-        if status is not None:
-            request["FilterExpression"] = "#status = :status"
-            request["ExpressionAttributeNames"]["#status"] = "status"
-            request["ExpressionAttributeValues"] |= to_item({":status": status})
+
+    def _page(
+        self, request: dict[str, Any], limit: int, after: dict[str, str] | None
+    ) -> tuple[list[Order], dict[str, str] | None]:
         found: list[Order] = []
         for _ in range(_REFILLS_MAX):
             if after is not None:
@@ -185,6 +228,44 @@ class DynamoDBOrders:
                 break
         return found, after
 
+    def _beginning_with(self, order_id: str, prefix: str) -> list[Item]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues=to_item({":pk": _pk(order_id), ":prefix": prefix}),
+            ConsistentRead=True,
+        )
+        return [from_item(item) for page in pages for item in page["Items"]]
+
+    def _put(self, item: Item) -> Any:
+        return {
+            "TableName": self._table,
+            "Item": to_item(item),
+            "ConditionExpression": _IS_NEW,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def _update(self, order: Order) -> Any:
+        """Build the write of an order's next version, into the sparse index or out of it."""
+        item = _to_item(order)
+        changing = [*_CHANGING, *(name for name in _INDEXED if name in item)]
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in changing)
+        if removed := [f"#{name}" for name in _INDEXED if name not in item]:
+            change += " REMOVE " + ", ".join(removed)
+        return {
+            "TableName": self._table,
+            "Key": to_item(_key(order.order_id)),
+            "UpdateExpression": change,
+            "ConditionExpression": _IS_PREVIOUS_VERSION,
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*_CHANGING, *_INDEXED)},
+            "ExpressionAttributeValues": to_item(
+                {
+                    **{f":{name}": item[name] for name in changing},
+                    ":previous_version": order.version - 1,
+                }
+            ),
+        }
+
 
 def _pk(order_id: str) -> str:
     return f"ORDER#{order_id}"
@@ -194,8 +275,12 @@ def _key(order_id: str) -> dict[str, str]:
     return {"pk": _pk(order_id), "sk": "ORDER"}
 
 
+def _bucket(number: int) -> str:
+    return f"UNFINISHED#{number}"
+
+
 def _to_item(order: Order) -> Item:
-    return {
+    item = {
         **_key(order.order_id),
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -203,6 +288,8 @@ def _to_item(order: Order) -> Item:
         "shipping_address": order.shipping_address,
         "total_minor": order.total.amount_minor,
         "currency": order.total.currency,
+        "shipping_minor": order.shipping_minor,
+        "refunded_minor": order.refunded_minor,
         "line_count": order.line_count,
         "status": order.status,
         "reason": order.reason,
@@ -211,7 +298,20 @@ def _to_item(order: Order) -> Item:
         "placed_at": to_text(order.placed_at),
         "placed_on": order.placed_at.date().isoformat(),
         "updated_at": to_text(order.updated_at),
+        "waits_until": _moment(order.waits_until),
+        "confirmed_at": _moment(order.confirmed_at),
+        "cancel_requested": order.cancel_requested,
+        "parked_from": order.parked_from,
+        "parked_because": order.parked_because,
     }
+    if order.due_at is not None:
+        bucket = zlib.crc32(order.order_id.encode()) % _BUCKETS
+        item |= {"unfinished": _bucket(bucket), "due_at": to_text(order.due_at)}
+    return item
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return to_text(moment) if moment else None
 
 
 def _to_order(item: Item) -> Order:
@@ -228,7 +328,30 @@ def _to_order(item: Item) -> Order:
         correlation_id=item["correlation_id"],
         placed_at=from_text(item["placed_at"]),
         updated_at=from_text(item["updated_at"]),
+        shipping_minor=item["shipping_minor"],
+        refunded_minor=item["refunded_minor"],
+        waits_until=from_text(item["waits_until"]) if item["waits_until"] else None,
+        confirmed_at=from_text(item["confirmed_at"]) if item["confirmed_at"] else None,
+        cancel_requested=item["cancel_requested"],
+        parked_from=OrderStatus(item["parked_from"]) if item["parked_from"] else None,
+        parked_because=item["parked_because"],
     )
+
+
+def _action_item(order: Order, action: Action) -> Item:
+    return {
+        "pk": _pk(order.order_id),
+        "sk": f"ACTION#{order.version:08d}",
+        "what": action.what,
+        "by": action.by,
+        "role": action.role,
+        "note": action.note,
+        "at": to_text(action.at),
+    }
+
+
+def _to_action(item: Item) -> Action:
+    return Action(item["what"], item["by"], item["role"], item["note"], from_text(item["at"]))
 
 
 def _line_chunks(order_id: str, lines: Sequence[OrderLine]) -> list[Item]:

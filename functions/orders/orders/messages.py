@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from orders.model import Order, OrderLine, OrderStatus, reason_of
 from tradepost.kernel.money import Money
@@ -33,6 +33,8 @@ class _Checkout(_Snapshot):
     amount_minor: int
     currency: str
     weight_grams: int
+    shipping_minor: int = 0  # of the amount
+    shipping_service: str = "economy"
     placed_at: AwareDatetime
     lines: list[_Line]
 
@@ -55,6 +57,7 @@ class PlaceOrder(StepInput):
             correlation_id=self.correlation_id,
             placed_at=placed_at,
             updated_at=placed_at,
+            shipping_minor=self.checkout.shipping_minor,
         )
 
     def lines(self) -> list[OrderLine]:
@@ -77,6 +80,7 @@ class PlaceOrder(StepInput):
             "parcel": {
                 "address": checkout.shipping_address,
                 "weight_grams": checkout.weight_grams,
+                "service": checkout.shipping_service,
             },
         }
 
@@ -109,5 +113,40 @@ class RefusedStep(StepInput):
         return reason_of(self.refusal.error_name())
 
 
-class ParcelNews(Fact):
+class AwaitedPayment(StepInput):
+    """`expires_at` is when the provider stops waiting, if it says so."""
+
+    expires_at: AwareDatetime | None = None
+
+
+class _ReturnedLine(_Snapshot):
+    sku: str
+    quantity: int = Field(ge=1)
+
+
+class Return(StepInput):
+    lines: list[_ReturnedLine]
+
+    def quantities(self) -> dict[str, int]:
+        quantities: dict[str, int] = {}
+        for line in self.lines:
+            quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
+        return quantities
+
+
+class OrderNews(Fact):
+    """Any fact about an order whose type says all there is to know."""
+
     order_id: str
+
+
+class FailedParcel(Fact):
+    order_id: str
+    handed_over: bool
+
+
+class Refunds(Fact):
+    """`refunded_minor` is all that went back so far."""
+
+    order_id: str
+    refunded_minor: int

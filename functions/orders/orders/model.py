@@ -1,22 +1,27 @@
 """
 An order and the states it may take.
 
-    PENDING ──▶ CAPTURING ──▶ CONFIRMED ──▶ SHIPPED ──▶ DELIVERED
-       │            │             └────────────────────────▲
-       │            └─ capture refused ─┐
-       └─ refused or cancelled ─▶ CANCELLING ──▶ CANCELLED
-    any of PENDING, CAPTURING, CANCELLING ──▶ NEEDS_ATTENTION
+    PENDING ──▶ AWAITING_PAYMENT ──▶ CAPTURING ──▶ CONFIRMED ──▶ SHIPPED ──▶ DELIVERED
+       │ └───────────────────────────▲ │   │         │   ▲ └───────────────────▲
+       │                   │           │   │         │   │ the parcel was handed over first
+       └─ refused, too late or cancelled ──┴─────────┴▶ CANCELLING ──▶ CANCELLED
+    any of PENDING, AWAITING_PAYMENT, CAPTURING, CANCELLING ◀──▶ NEEDS_ATTENTION
 
-PENDING decides the direction of a checkout: leaving it for CAPTURING or for CANCELLING is one
-conditional write, which exactly one of all the executions and requests at work can win. What is
-held, authorized or booked meanwhile is known to its owner and not repeated here.
+PENDING and AWAITING_PAYMENT decide the direction of a checkout: leaving them for CAPTURING or for
+CANCELLING is one conditional write, which exactly one of all the executions and requests at work
+can win. What is held, authorized or booked meanwhile is known to its owner and not repeated here.
+
+A confirmed order is turned round the same way. Calling off its parcel is the first undo, so an
+order whose parcel turns out to be handed over has lost nothing yet, and goes forward again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from tradepost.kernel.errors import ConflictError, NotFoundError
 from tradepost.kernel.money import Money
@@ -24,6 +29,7 @@ from tradepost.kernel.money import Money
 
 class OrderStatus(StrEnum):
     PENDING = "PENDING"
+    AWAITING_PAYMENT = "AWAITING_PAYMENT"  # the customer's bank asks them to confirm
     CAPTURING = "CAPTURING"
     CONFIRMED = "CONFIRMED"
     SHIPPED = "SHIPPED"
@@ -35,20 +41,66 @@ class OrderStatus(StrEnum):
 
 _NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PENDING: frozenset(
+        {
+            OrderStatus.AWAITING_PAYMENT,
+            OrderStatus.CAPTURING,
+            OrderStatus.CANCELLING,
+            OrderStatus.NEEDS_ATTENTION,
+        }
+    ),
+    OrderStatus.AWAITING_PAYMENT: frozenset(
         {OrderStatus.CAPTURING, OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION}
     ),
     OrderStatus.CAPTURING: frozenset(
         {OrderStatus.CONFIRMED, OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION}
     ),
     # A parcel may be delivered before the news of its dispatch arrives.
-    OrderStatus.CONFIRMED: frozenset({OrderStatus.SHIPPED, OrderStatus.DELIVERED}),
+    OrderStatus.CONFIRMED: frozenset(
+        {OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.CANCELLING}
+    ),
     OrderStatus.SHIPPED: frozenset({OrderStatus.DELIVERED}),
     OrderStatus.DELIVERED: frozenset(),
-    OrderStatus.CANCELLING: frozenset({OrderStatus.CANCELLED, OrderStatus.NEEDS_ATTENTION}),
+    # Forward again only if it was confirmed before: see `moved_to`.
+    OrderStatus.CANCELLING: frozenset(
+        {
+            OrderStatus.CONFIRMED,
+            OrderStatus.SHIPPED,
+            OrderStatus.DELIVERED,
+            OrderStatus.CANCELLED,
+            OrderStatus.NEEDS_ATTENTION,
+        }
+    ),
     OrderStatus.CANCELLED: frozenset(),
-    OrderStatus.NEEDS_ATTENTION: frozenset(),
+    # Back to where it was set aside, or into the undo: an operator decides.
+    OrderStatus.NEEDS_ATTENTION: frozenset(
+        {
+            OrderStatus.PENDING,
+            OrderStatus.AWAITING_PAYMENT,
+            OrderStatus.CAPTURING,
+            OrderStatus.CANCELLING,
+        }
+    ),
 }
 assert set(_NEXT) == set(OrderStatus)
+
+_FORWARD = (
+    OrderStatus.PENDING,
+    OrderStatus.AWAITING_PAYMENT,
+    OrderStatus.CAPTURING,
+    OrderStatus.CONFIRMED,
+    OrderStatus.SHIPPED,
+    OrderStatus.DELIVERED,
+)
+BEFORE_THE_PIVOT = frozenset({OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT})
+_HAVE_A_REASON = frozenset(
+    {OrderStatus.CANCELLING, OrderStatus.CANCELLED, OrderStatus.NEEDS_ATTENTION}
+)
+
+# An execution ends within five minutes: nobody works on an order that was left alone for longer.
+LEFT_ALONE_MAX = timedelta(minutes=6)
+
+# How long stock is kept for a customer whose bank asks them to confirm, whatever it allows.
+PAYMENT_AWAITED_MAX = timedelta(hours=1)
 
 # What a customer is told of a refusal that Step Functions names by its exception's class.
 _REASONS = {
@@ -59,6 +111,22 @@ _REASONS = {
     "CarrierRefusedError": "carrier_refused",
 }
 _REASON_OF_A_FAULT = "checkout_failed"
+
+
+class Cancelled(StrEnum):
+    """Why an order is cancelled that no step refused."""
+
+    BY_CUSTOMER = "cancelled_by_customer"
+    BY_STAFF = "cancelled_by_staff"
+    BY_CARRIER = "carrier_failed"
+    TOO_LATE = "payment_expired"
+
+
+class Direction(StrEnum):
+    """Where an operator sends an order that was set aside."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
 
 
 class OrderNotFoundError(NotFoundError):
@@ -79,8 +147,30 @@ class OrderTransitionError(ConflictError):
     def __init__(self, order_id: str, status: OrderStatus, wanted: OrderStatus) -> None:
         super().__init__(f"{order_id} is {status} and cannot become {wanted}")
         self.order_id = order_id
-        self.status = status
+        self.order_status = status
         self.wanted = wanted
+
+
+class OrderNotParkedError(ConflictError):
+    """The order was not set aside, or somebody has resumed it already."""
+
+    code = "order_not_parked"
+
+    def __init__(self, order_id: str, status: OrderStatus) -> None:
+        super().__init__(f"{order_id} is {status}: there is nothing to resume")
+        self.order_id = order_id
+        self.order_status = status
+
+
+class NotBoughtError(ConflictError):
+    """The order has fewer units of this SKU, or none."""
+
+    code = "not_bought"
+
+    def __init__(self, order_id: str, sku: str) -> None:
+        super().__init__(f"{order_id} does not have so many of {sku}")
+        self.order_id = order_id
+        self.sku = sku
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +188,23 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """What a person did to an order: written with the change, never changed afterwards."""
+
+    what: str
+    by: str  # the caller's id
+    role: str
+    note: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """An order without its lines. `version` counts the writes it has survived, from 1."""
+    """An order without its lines. `version` counts the writes it has survived, from 1.
+
+    `total` is what the customer pays, `shipping_minor` of it for the parcel; `refunded_minor` is
+    what payments has told of refunds, and decides nothing.
+    """
 
     order_id: str
     customer_id: str
@@ -113,6 +218,13 @@ class Order:
     correlation_id: str
     placed_at: datetime
     updated_at: datetime
+    shipping_minor: int = 0
+    refunded_minor: int = 0
+    waits_until: datetime | None = None  # for the customer's confirmation, while AWAITING_PAYMENT
+    confirmed_at: datetime | None = None
+    cancel_requested: str | None = None  # the reason, until the capture under way is known
+    parked_from: OrderStatus | None = None  # the status it had when it was set aside
+    parked_because: str | None = None  # the error that stopped it
 
     def moved_to(self, status: OrderStatus, *, at: datetime, reason: str | None = None) -> Order:
         """Return the order in its next status.
@@ -120,37 +232,117 @@ class Order:
         Raises
         ------
         OrderTransitionError
-            The table above has no such arrow.
+            The table above has no such arrow, or the order was never confirmed and would go
+            forward from CANCELLING.
         """
-        if status not in _NEXT[self.status]:
+        never_confirmed = self.status is OrderStatus.CANCELLING and self.confirmed_at is None
+        if status not in _NEXT[self.status] or (never_confirmed and status in _FORWARD):
             raise OrderTransitionError(self.order_id, self.status, status)
         return replace(
             self,
             status=status,
-            reason=reason or self.reason,
+            reason=(reason or self.reason) if status in _HAVE_A_REASON else None,
             version=self.version + 1,
             updated_at=at,
+            confirmed_at=self.confirmed_at or (at if status is OrderStatus.CONFIRMED else None),
+            # What was asked for is being done.
+            cancel_requested=None if status is OrderStatus.CANCELLING else self.cancel_requested,
+            parked_from=None,
+            parked_because=None,
         )
+
+    def awaiting_payment(self, until: datetime | None, *, at: datetime) -> Order:
+        """Return the order waiting for its customer, for as long as the provider and we allow."""
+        latest = at + PAYMENT_AWAITED_MAX
+        waiting = self.moved_to(OrderStatus.AWAITING_PAYMENT, at=at)
+        return replace(waiting, waits_until=min(until or latest, latest))
+
+    def asked_to_cancel(self, reason: str, *, at: datetime) -> Order:
+        """Return the order turned round, or to be turned round when its capture is known.
+
+        An order that is on its way back already is returned as it is.
+
+        Raises
+        ------
+        OrderTransitionError
+            The parcel is on its way.
+        """
+        match self.status:
+            case OrderStatus.CANCELLING | OrderStatus.CANCELLED:
+                return self
+            case OrderStatus.CAPTURING | OrderStatus.NEEDS_ATTENTION:
+                if self.cancel_requested or self.parked_from is OrderStatus.CANCELLING:
+                    return self
+                return self._noted(at, cancel_requested=reason)
+        return self.moved_to(OrderStatus.CANCELLING, at=at, reason=reason)
+
+    def parked(self, *, reason: str, because: str, at: datetime) -> Order:
+        """Return the order set aside. A reason the customer was told before stays the reason."""
+        parked = self.moved_to(OrderStatus.NEEDS_ATTENTION, at=at, reason=self.reason or reason)
+        return replace(parked, parked_from=self.status, parked_because=because)
+
+    def resumed(self, direction: Direction, *, at: datetime) -> Order:
+        """Return the order where it was set aside, or on its way back.
+
+        Raises
+        ------
+        OrderNotParkedError
+        """
+        if self.status is not OrderStatus.NEEDS_ATTENTION or self.parked_from is None:
+            raise OrderNotParkedError(self.order_id, self.status)
+        # Before the pivot nothing stands in the way of a customer who cancelled meanwhile.
+        turned_round = self.cancel_requested and self.parked_from in BEFORE_THE_PIVOT
+        if direction is Direction.CANCEL or turned_round:
+            return self.moved_to(OrderStatus.CANCELLING, at=at, reason=self.cancel_requested)
+        return self.moved_to(self.parked_from, at=at)
+
+    def refunded(self, refunded_minor: int, *, at: datetime) -> Order:
+        """Return the order with all that was refunded so far; older news is no news."""
+        if refunded_minor <= self.refunded_minor:
+            return self
+        return self._noted(at, refunded_minor=refunded_minor)
 
     @property
     def has_ended(self) -> bool:
         """Tell whether its checkout is over: until then the order can still be set aside."""
         return OrderStatus.NEEDS_ATTENTION not in _NEXT[self.status]
 
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweep takes the order up if nothing happens before; None if it need not."""
+        if self.has_ended:
+            return None
+        if self.status is OrderStatus.AWAITING_PAYMENT and self.waits_until is not None:
+            return self.waits_until
+        return self.updated_at + LEFT_ALONE_MAX
+
     def has_come_to(self, status: OrderStatus) -> bool:
         """Tell whether the order is in `status` or has passed it on its way forward."""
-        forward = [
-            OrderStatus.PENDING,
-            OrderStatus.CAPTURING,
-            OrderStatus.CONFIRMED,
-            OrderStatus.SHIPPED,
-            OrderStatus.DELIVERED,
-        ]
-        if self.status not in forward or status not in forward:
+        if self.status not in _FORWARD or status not in _FORWARD:
             return self.status is status
-        return forward.index(self.status) >= forward.index(status)
+        return _FORWARD.index(self.status) >= _FORWARD.index(status)
+
+    def _noted(self, at: datetime, **noted: Any) -> Order:
+        return replace(self, **noted, version=self.version + 1, updated_at=at)
 
 
 def reason_of(error_name: str) -> str:
     """Name the reason behind an exception's class; a fault of ours has no name outside."""
     return _REASONS.get(error_name, _REASON_OF_A_FAULT)
+
+
+def price_of(order: Order, lines: Sequence[OrderLine], quantities: Mapping[str, int]) -> Money:
+    """Sum what these units were bought for.
+
+    Raises
+    ------
+    NotBoughtError
+        There are fewer of them in the order.
+    """
+    bought = {line.sku: line for line in lines}
+    price = Money(0, order.total.currency)
+    for sku, quantity in quantities.items():
+        if sku not in bought or bought[sku].quantity < quantity:
+            raise NotBoughtError(order.order_id, sku)
+        price = price + Money(bought[sku].unit_price_minor, price.currency) * quantity
+    return price

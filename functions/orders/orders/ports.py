@@ -1,13 +1,23 @@
-"""What the use cases need of the orders' keeper."""
+"""What the use cases need: the orders' keeper, and something that runs checkouts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Protocol
 
-from orders.model import Order, OrderLine, OrderStatus
+from orders.model import Action, Order, OrderLine, OrderStatus
 from tradepost.contracts.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What staff look for: by e-mail, or by status, UTC day of placing, or both."""
+
+    email: str | None = None
+    status: OrderStatus | None = None
+    placed_on: date | None = None
 
 
 class OrderRepository(Protocol):
@@ -20,8 +30,23 @@ class OrderRepository(Protocol):
     def lines(self, order_id: str) -> list[OrderLine]:
         """Read an order's lines, in the order they were placed."""
 
-    def save(self, order: Order, event: Event | None) -> None:
-        """Store an order's next version with its event. Raises StaleError if it is not next."""
+    def save(self, order: Order, event: Event | None, action: Action | None) -> None:
+        """Store an order's next version with its event and what a person did to it.
+
+        Raises StaleError if it is not next.
+        """
+
+    def actions(self, order_id: str) -> list[Action]:
+        """Read what people did to an order, in that order."""
+
+    def due(self, at: datetime, limit: int) -> list[str]:
+        """Name orders to be taken up by `at`, those due first; some may have moved on by now."""
+
+    def postpone(self, order: Order, until: datetime) -> None:
+        """Have an order that was taken up, and did not move since, due again at `until`."""
+
+    def count(self, status: OrderStatus, limit: int) -> int:
+        """Count the orders in a status, up to `limit`."""
 
     def of_customer(
         self, customer_id: str, status: OrderStatus | None, limit: int, after: dict[str, str] | None
@@ -29,9 +54,13 @@ class OrderRepository(Protocol):
         """List a customer's orders, newest first, and the position the next page begins after."""
 
     def found_by(
-        self,
-        search: str | OrderStatus | date,
-        limit: int,
-        after: dict[str, str] | None,
+        self, search: Search, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
-        """List orders by e-mail, status or UTC day of placing, newest first."""
+        """List the orders that staff look for, newest first."""
+
+
+class CheckoutRunner(Protocol):
+    def start_again(self, order_id: str, correlation_id: str) -> None:
+        """Have the checkout run on, beside whatever else of it runs. It may be started any
+        number of times.
+        """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import Field
 
 from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus
@@ -44,6 +46,28 @@ class RefundView(View):
         )
 
 
+class ConfirmationView(View):
+    """What a payment waits for. `action_url` is where the customer confirms it with their bank;
+    one that begins with `/` lies below the API's own address."""
+
+    order_id: str
+    status: PaymentStatus
+    amount: Amount
+    action_url: str | None
+    confirm_by: datetime | None
+
+    @classmethod
+    def of(cls, payment: Payment) -> ConfirmationView:
+        waits = payment.status is PaymentStatus.REQUIRES_ACTION
+        return cls(
+            order_id=payment.order_id,
+            status=payment.status,
+            amount=Amount.of(payment.amount),
+            action_url=payment.action_url,
+            confirm_by=payment.expires_at if waits else None,
+        )
+
+
 class LegView(View):
     account: str
     amount_minor: int
@@ -60,7 +84,8 @@ class PaymentView(View):
     status: PaymentStatus
     authorized: Amount
     captured: Amount
-    refunded: Amount
+    refunded: Amount  # known to be sent
+    promised: Amount  # on its way back
     refunds: list[RefundView]
     ledger: list[EntryView]
 
@@ -72,6 +97,7 @@ class PaymentView(View):
             authorized=Amount.of(payment.authorized),
             captured=Amount.of(payment.captured),
             refunded=Amount.of(payment.refunded),
+            promised=Amount.of(payment.promised),
             refunds=[RefundView.of(refund) for refund in refunds],
             ledger=[
                 EntryView(

@@ -2,14 +2,19 @@
 The `payments` table.
 
     pk              sk            item      attributes
-    PAYMENT#<order> PAYMENT       payment   order_id, status, currency, authorized_minor,
-                                            captured_minor, refundable_minor, refunded_minor,
-                                            provider_reference, correlation_id, version
+    PAYMENT#<order> PAYMENT       payment   order_id, customer_id, status, method, currency,
+                                            amount_minor, authorized_minor, captured_minor,
+                                            refundable_minor, refunded_minor, provider_reference,
+                                            attempt, replaces, action_url, open_until, declined,
+                                            correlation_id, version; due, due_at
     PAYMENT#<order> REFUND#<id>   refund    refund_id, order_id, amount_minor, currency, reason,
-                                            status
+                                            status, promised_at; due, due_at
     PAYMENT#<order> ENTRY#<id>    entry     kind, currency, legs: [account, amount_minor],
                                             occurred_at
     PAYMENT#<order> OUTBOX#<id>   event     see tradepost.platform.outbox
+
+`due` (a bucket) and `due_at` are the keys of the sparse index `due`: a payment has them while
+money may be set aside for it that nobody takes, a refund while it is PENDING.
 
 A condition cannot do arithmetic, so `refundable_minor` is stored, not derived: what was captured
 and is neither refunded nor promised back. It starts with the capture and never falls below zero,
@@ -18,11 +23,14 @@ which is the whole rule that refunds never exceed captures.
 
 from __future__ import annotations
 
+import zlib
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from payments.model import (
+    DeclineReason,
     Entry,
     Leg,
     Payment,
@@ -33,7 +41,7 @@ from payments.model import (
     RefundTooLargeError,
 )
 from tradepost.contracts.event import Event
-from tradepost.kernel.clock import to_text, utc_now
+from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.money import Money
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
@@ -43,11 +51,17 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _IS_NEW = "attribute_not_exists(pk)"
-_IS_PREVIOUS_VERSION = "#version = :previous_version AND #status = :from"
 _IS_VERSION_BEFORE = "#version = :previous_version"
-_WAS_AUTHORIZED = "#authorized >= :captured"
+_WAS_ASKED_FOR = "#amount >= :captured"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
 _IS_PENDING = "#status = :pending"
+
+# One partition takes 1,000 writes a second, and every order passes through the index.
+_BUCKETS = 8
+DUE_PER_BUCKET_MAX = 50
+
+# A refund that was promised this long ago is nobody's any more: its request has ended.
+_FORGOTTEN_AFTER = timedelta(minutes=1)
 
 
 class DynamoDBPayments:
@@ -77,24 +91,26 @@ class DynamoDBPayments:
             return _to_payment(stored)
         return payment
 
-    def void(self, payment: Payment) -> None:
-        update = self._transition(
-            payment.order_id, payment.version + 1, PaymentStatus.AUTHORIZED, PaymentStatus.VOIDED
-        )
+    def move(self, payment: Payment, event: Event | None = None) -> None:
+        update = self._moved(payment)
         try:
-            self._client.update_item(**update)
+            if event is None:
+                self._client.update_item(**update)
+            else:
+                told = outbox_put(self._table, _pk(payment.order_id), event)
+                self._client.transact_write_items(TransactItems=[{"Update": update}, told])
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"the payment of {payment.order_id} moved on") from error
 
     def record_capture(self, payment: Payment, entry: Entry, event: Event) -> None:
-        update = self._transition(
-            payment.order_id, payment.version, PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED
+        update = self._moved(payment)
+        update["UpdateExpression"] = update["UpdateExpression"].replace(
+            "SET ", "SET #captured = :captured, #refundable = :captured, ", 1
         )
-        update["UpdateExpression"] += ", #captured = :captured, #refundable = :captured"
-        update["ConditionExpression"] += f" AND {_WAS_AUTHORIZED}"
+        update["ConditionExpression"] += f" AND {_WAS_ASKED_FOR}"
         update["ExpressionAttributeNames"] |= {
-            "#authorized": "authorized_minor",
+            "#amount": "amount_minor",
             "#captured": "captured_minor",
             "#refundable": "refundable_minor",
         }
@@ -134,32 +150,31 @@ class DynamoDBPayments:
         return refund
 
     def settle_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
-        status_after = {
-            "Update": {
-                "TableName": self._table,
-                "Key": to_item(_key(refund.order_id)),
-                "UpdateExpression": "SET #refunded = #refunded + :amount, #version = :version",
-                "ConditionExpression": _IS_VERSION_BEFORE,
-                "ExpressionAttributeNames": {
-                    "#refunded": "refunded_minor",
-                    "#version": "version",
-                },
-                "ExpressionAttributeValues": to_item(
-                    {
-                        ":amount": refund.amount.amount_minor,
-                        ":version": event.version,
-                        ":previous_version": event.version - 1,
-                    }
-                ),
-            }
-        }
         writes: list[Any] = [
             self._end_refund(refund, RefundStatus.SUCCEEDED),
-            status_after,
+            {"Update": self._more_refunded(refund, event.version)},
             self._put(_entry_item(entry)),
             outbox_put(self._table, _pk(refund.order_id), event),
         ]
         self._end(RefundStatus.SUCCEEDED, writes)
+
+    def add_foreign_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
+        update = self._more_refunded(refund, event.version)
+        update["UpdateExpression"] += ", #refundable = #refundable - :amount"
+        update["ConditionExpression"] += f" AND {_HAS_ENOUGH_LEFT}"
+        update["ExpressionAttributeNames"] |= {"#refundable": "refundable_minor"}
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    self._put(_refund_item(refund)),
+                    {"Update": update},
+                    self._put(_entry_item(entry)),
+                    outbox_put(self._table, _pk(refund.order_id), event),
+                ]
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"the payment of {refund.order_id} moved on") from error
 
     def withdraw_refund(self, refund: Refund) -> None:
         writes: list[Any] = [
@@ -178,6 +193,29 @@ class DynamoDBPayments:
             if stored.get("status") != status:
                 raise
 
+    def due_payments(self, until: datetime) -> list[str]:
+        return [item["order_id"] for item in self._due("PAYMENT", until)]
+
+    def due_refunds(self, until: datetime) -> list[Refund]:
+        return [_to_refund(item) for item in self._due("REFUND", until)]
+
+    def _due(self, kind: str, until: datetime) -> list[Item]:
+        """Read what is due of a kind, the longest due of each bucket first."""
+        found: list[Item] = []
+        for bucket in range(_BUCKETS):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="due",
+                KeyConditionExpression="#due = :bucket AND #due_at <= :until",
+                ExpressionAttributeNames={"#due": "due", "#due_at": "due_at"},
+                ExpressionAttributeValues=to_item(
+                    {":bucket": f"{kind}#{bucket}", ":until": to_text(until)}
+                ),
+                Limit=DUE_PER_BUCKET_MAX,
+            )
+            found += [from_item(item) for item in answer["Items"]]
+        return found
+
     def entries(self, order_id: str) -> list[Entry]:
         return [_to_entry(order_id, item) for item in self._under(order_id, "ENTRY#")]
 
@@ -193,19 +231,38 @@ class DynamoDBPayments:
         )
         return [from_item(item) for page in pages for item in page["Items"]]
 
-    def _transition(
-        self, order_id: str, version: int, before: PaymentStatus, after: PaymentStatus
-    ) -> Any:
+    def _moved(self, payment: Payment) -> Any:
+        """Build the update to what a payment has become, from the version before."""
+        standing = _standing(payment)
+        values = {name: value for name, value in standing.items() if value is not None}
+        gone = [name for name, value in standing.items() if value is None]
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+        if gone:
+            change += " REMOVE " + ", ".join(f"#{name}" for name in gone)
         return {
             "TableName": self._table,
-            "Key": to_item(_key(order_id)),
-            "UpdateExpression": "SET #status = :to, #version = :version",
-            "ConditionExpression": _IS_PREVIOUS_VERSION,
-            "ExpressionAttributeNames": {"#status": "status", "#version": "version"},
+            "Key": to_item(_key(payment.order_id)),
+            "UpdateExpression": change,
+            "ConditionExpression": _IS_VERSION_BEFORE,
+            "ExpressionAttributeNames": {f"#{name}": name for name in standing},
             "ExpressionAttributeValues": to_item(
                 {
-                    ":from": before,
-                    ":to": after,
+                    **{f":{name}": value for name, value in values.items()},
+                    ":previous_version": payment.version - 1,
+                }
+            ),
+        }
+
+    def _more_refunded(self, refund: Refund, version: int) -> Any:
+        return {
+            "TableName": self._table,
+            "Key": to_item(_key(refund.order_id)),
+            "UpdateExpression": "SET #refunded = #refunded + :amount, #version = :version",
+            "ConditionExpression": _IS_VERSION_BEFORE,
+            "ExpressionAttributeNames": {"#refunded": "refunded_minor", "#version": "version"},
+            "ExpressionAttributeValues": to_item(
+                {
+                    ":amount": refund.amount.amount_minor,
                     ":version": version,
                     ":previous_version": version - 1,
                 }
@@ -233,9 +290,13 @@ class DynamoDBPayments:
             "Update": {
                 "TableName": self._table,
                 "Key": to_item(_refund_key(refund)),
-                "UpdateExpression": "SET #status = :to",
+                "UpdateExpression": "SET #status = :to REMOVE #due, #due_at",
                 "ConditionExpression": _IS_PENDING,
-                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeNames": {
+                    "#status": "status",
+                    "#due": "due",
+                    "#due_at": "due_at",
+                },
                 "ExpressionAttributeValues": to_item(
                     {":to": status, ":pending": RefundStatus.PENDING}
                 ),
@@ -267,19 +328,43 @@ def _refund_key(refund: Refund) -> dict[str, str]:
 
 
 def _payment_item(payment: Payment) -> Item:
+    standing = {name: value for name, value in _standing(payment).items() if value is not None}
     return {
         **_key(payment.order_id),
         "order_id": payment.order_id,
-        "status": payment.status,
-        "currency": payment.authorized.currency,
-        "authorized_minor": payment.authorized.amount_minor,
+        "customer_id": payment.customer_id,
+        "method": payment.method,
+        "currency": payment.amount.currency,
+        "amount_minor": payment.amount.amount_minor,
         "captured_minor": payment.captured.amount_minor,
         "refundable_minor": payment.refundable.amount_minor,
-        "refunded_minor": 0,
-        "provider_reference": payment.provider_reference,
+        "refunded_minor": payment.refunded.amount_minor,
         "correlation_id": payment.correlation_id,
+        **standing,
+    }
+
+
+def _standing(payment: Payment) -> Item:
+    """List what every move of a payment writes; None is an attribute it must not have."""
+    watched = payment.watch_at
+    return {
+        "status": payment.status,
+        "authorized_minor": payment.authorized.amount_minor,
+        "provider_reference": payment.provider_reference,
+        "attempt": payment.attempt,
+        "replaces": payment.replaces,
+        "action_url": payment.action_url,
+        # Not `expires_at`: by that name DynamoDB would delete the payment.
+        "open_until": to_text(payment.expires_at) if payment.expires_at else None,
+        "declined": payment.declined,
+        "due": _bucket("PAYMENT", payment.order_id) if watched else None,
+        "due_at": to_text(watched) if watched else None,
         "version": payment.version,
     }
+
+
+def _bucket(kind: str, thing_id: str) -> str:
+    return f"{kind}#{zlib.crc32(thing_id.encode()) % _BUCKETS}"
 
 
 def _to_payment(item: Item) -> Payment:
@@ -289,18 +374,28 @@ def _to_payment(item: Item) -> Payment:
         status = PaymentStatus.REFUNDED
     return Payment(
         order_id=item["order_id"],
+        customer_id=item["customer_id"],
         status=status,
+        amount=Money(item["amount_minor"], currency),
+        method=item["method"],
         authorized=Money(item["authorized_minor"], currency),
         captured=Money(item["captured_minor"], currency),
         refundable=Money(item["refundable_minor"], currency),
+        refunded=Money(item["refunded_minor"], currency),
         provider_reference=item["provider_reference"],
         correlation_id=item["correlation_id"],
         version=item["version"],
+        attempt=item["attempt"],
+        replaces=item.get("replaces"),
+        action_url=item.get("action_url"),
+        expires_at=from_text(item["open_until"]) if "open_until" in item else None,
+        watch_at=from_text(item["due_at"]) if "due_at" in item else None,
+        declined=DeclineReason(item["declined"]) if "declined" in item else None,
     )
 
 
 def _refund_item(refund: Refund) -> Item:
-    return {
+    item = {
         **_refund_key(refund),
         "refund_id": refund.refund_id,
         "order_id": refund.order_id,
@@ -308,6 +403,14 @@ def _refund_item(refund: Refund) -> Item:
         "currency": refund.amount.currency,
         "reason": refund.reason,
         "status": refund.status,
+        "promised_at": to_text(refund.promised_at),
+    }
+    if refund.status is not RefundStatus.PENDING:
+        return item
+    return {
+        **item,
+        "due": _bucket("REFUND", refund.refund_id),
+        "due_at": to_text(refund.promised_at + _FORGOTTEN_AFTER),
     }
 
 
@@ -318,6 +421,7 @@ def _to_refund(item: Item) -> Refund:
         amount=Money(item["amount_minor"], item["currency"]),
         reason=item["reason"],
         status=RefundStatus(item["status"]),
+        promised_at=from_text(item["promised_at"]),
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tradepost.kernel.money import Money
 from tradepost.platform.bodies import StepInput
+from tradepost.platform.consumer import Fact
 
 
 class _Due(BaseModel):
@@ -28,3 +29,22 @@ class OrderCapture(StepInput):
 
 class OrderPayment(StepInput):
     payment: _Due
+
+
+class OwnedOrderPayment(OrderPayment):
+    customer_id: str
+
+
+class ReturnRefund(StepInput):
+    return_id: str
+    amount_minor: int
+    currency: str
+
+
+class AcceptedClaim(Fact):
+    """A claim.accepted.v1 as far as payments reads it."""
+
+    order_id: str
+    claim_id: str
+    amount_minor: int
+    currency: str

@@ -1,25 +1,77 @@
 """
 A payment, its refunds and the ledger's entries. All amounts in one payment have one currency.
 
-    (nothing) ──▶ AUTHORIZED ──▶ CAPTURED ──▶ REFUNDED (in full; parts leave it CAPTURED)
-        │             │
-        └──▶ VOIDED ◀─┘        VOIDED without an authorization is a tombstone: the void came first
+    (nothing) ──▶ OPENED ──▶ REQUIRES_ACTION ──▶ AUTHORIZED ──▶ CAPTURED ──▶ REFUNDED (in full;
+        │         ▲  └──────────────────────────▲  │                     parts leave it CAPTURED)
+        │         └──── authorized anew ───────────┘
+        └──▶ VOIDED: a tombstone, the void came first
+
+The first three are open: each may become VOIDED, and CAPTURED if the provider turns out to have
+taken the money; the first two may become DECLINED.
+
+OPENED is the intent: the provider has a charge under `provider_reference` on which no money has
+moved. Our book knows that reference before money is asked for, so whoever undoes or reads back
+later always knows what to ask about.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from tradepost.kernel.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from tradepost.kernel.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    StaleError,
+    UnavailableError,
+)
 from tradepost.kernel.money import Money
 
 
 class PaymentStatus(StrEnum):
+    OPENED = "OPENED"
+    REQUIRES_ACTION = "REQUIRES_ACTION"  # the customer's bank wants to hear from the customer
     AUTHORIZED = "AUTHORIZED"
     CAPTURED = "CAPTURED"
+    REFUNDED = "REFUNDED"  # never stored: CAPTURED, and all of it has gone back
+    DECLINED = "DECLINED"
     VOIDED = "VOIDED"
-    REFUNDED = "REFUNDED"
+
+
+_STILL_OPEN = frozenset(
+    {PaymentStatus.OPENED, PaymentStatus.REQUIRES_ACTION, PaymentStatus.AUTHORIZED}
+)
+_NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    PaymentStatus.OPENED: frozenset(
+        {
+            PaymentStatus.REQUIRES_ACTION,
+            PaymentStatus.AUTHORIZED,
+            PaymentStatus.CAPTURED,
+            PaymentStatus.DECLINED,
+            PaymentStatus.VOIDED,
+        }
+    ),
+    PaymentStatus.REQUIRES_ACTION: frozenset(
+        {
+            PaymentStatus.AUTHORIZED,
+            PaymentStatus.CAPTURED,
+            PaymentStatus.DECLINED,
+            PaymentStatus.VOIDED,
+        }
+    ),
+    # OPENED again: what lapses is authorized anew, under another charge.
+    PaymentStatus.AUTHORIZED: frozenset(
+        {PaymentStatus.OPENED, PaymentStatus.CAPTURED, PaymentStatus.VOIDED}
+    ),
+    PaymentStatus.CAPTURED: frozenset({PaymentStatus.REFUNDED}),
+    PaymentStatus.REFUNDED: frozenset(),
+    PaymentStatus.DECLINED: frozenset(),
+    PaymentStatus.VOIDED: frozenset(),
+}
+assert set(_NEXT) == set(PaymentStatus)
 
 
 class RefundStatus(StrEnum):
@@ -28,10 +80,20 @@ class RefundStatus(StrEnum):
     FAILED = "FAILED"  # the provider refused; the promise was taken back
 
 
+class DeclineReason(StrEnum):
+    """Why a payment is DECLINED, in the words its event tells."""
+
+    PAYMENT_DECLINED = "payment_declined"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    CONFIRMATION_EXPIRED = "confirmation_expired"  # the customer did not confirm in time
+    AUTHORIZATION_EXPIRED = "authorization_expired"  # it lapsed, and could not be had again
+
+
 class PaymentDeclinedError(ConflictError):
     """The customer's bank said no. Another means of payment may work."""
 
     code = "payment_declined"
+    reason = DeclineReason.PAYMENT_DECLINED
 
     def __init__(self) -> None:
         super().__init__("the payment was declined")
@@ -39,6 +101,7 @@ class PaymentDeclinedError(ConflictError):
 
 class InsufficientFundsError(PaymentDeclinedError):
     code = "insufficient_funds"
+    reason = DeclineReason.INSUFFICIENT_FUNDS
 
 
 class CaptureRefusedError(ConflictError):
@@ -83,6 +146,17 @@ class AlreadyCapturedError(ConflictError):
         self.captured_minor = captured_minor
 
 
+class ChargeMismatchError(ConflictError):
+    """The provider's charge is not what our book says it is: nobody but a person decides which."""
+
+    code = "charge_mismatch"
+
+    def __init__(self, order_id: str, reference: str) -> None:
+        super().__init__(f"charge {reference} does not fit the payment of {order_id}")
+        self.order_id = order_id
+        self.reference = reference
+
+
 class RefundRefusedError(ConflictError):
     """The provider refused the refund. The money stays captured."""
 
@@ -118,22 +192,120 @@ class ProviderUnavailableError(UnavailableError):
     code = "provider_unavailable"
 
 
+class ChargeInUseError(ConflictError):
+    """A payment of ours stands behind the charge, which was taken for a stray one."""
+
+    code = "charge_in_use"
+
+    def __init__(self, order_id: str, reference: str) -> None:
+        super().__init__(f"charge {reference} belongs to the payment of {order_id}")
+        self.order_id = order_id
+        self.reference = reference
+
+
+class UnknownChargeError(NotFoundError):
+    """The provider knows no charge under this reference."""
+
+    code = "unknown_charge"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"the provider has no charge {reference}")
+        self.reference = reference
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What one order owes and paid. `refundable` is captured and not refunded or promised back."""
+    """What one order owes and paid. `refundable` is captured and not refunded or promised back.
+
+    `attempt` counts the charges opened with the provider, from 1; `replaces` is the reference of
+    the one before, for as long as it may still hold money. `expires_at` is when the customer's
+    confirmation is late, or the authorization lapses, by status; None if nobody told.
+    """
 
     order_id: str
+    customer_id: str
     status: PaymentStatus
+    amount: Money
+    method: str
     authorized: Money
     captured: Money
     refundable: Money
+    refunded: Money
     provider_reference: str
     correlation_id: str
     version: int
+    attempt: int = 1
+    replaces: str | None = None
+    action_url: str | None = None
+    expires_at: datetime | None = None
+    watch_at: datetime | None = None  # when to look at it unasked, while it is open
+    declined: DeclineReason | None = None
 
     @property
-    def refunded(self) -> Money:
-        return self.captured - self.refundable
+    def is_open(self) -> bool:
+        """Tell whether the provider may hold or come to hold money that is not captured."""
+        return self.status in _STILL_OPEN
+
+    @property
+    def promised(self) -> Money:
+        """Tell what is on its way back: promised, and not known to be sent."""
+        return self.captured - self.refundable - self.refunded
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether the time for the customer's confirmation, or the authorization, is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def requiring_action(self, action_url: str | None, expires_at: datetime) -> Payment:
+        return self._moved_to(
+            PaymentStatus.REQUIRES_ACTION,
+            action_url=action_url,
+            expires_at=expires_at,
+            watch_at=expires_at,
+        )
+
+    def authorized_until(self, expires_at: datetime | None, watch_at: datetime | None) -> Payment:
+        return self._moved_to(
+            PaymentStatus.AUTHORIZED,
+            authorized=self.amount,
+            expires_at=expires_at,
+            watch_at=watch_at,
+            replaces=None,
+        )
+
+    def declined_because(self, reason: DeclineReason) -> Payment:
+        return self._moved_to(PaymentStatus.DECLINED, declined=reason, replaces=None)
+
+    def voided(self) -> Payment:
+        return self._moved_to(PaymentStatus.VOIDED, replaces=None)
+
+    def capturing(self, amount: Money, reference: str) -> Payment:
+        """Return the payment with `amount` captured on the charge `reference`."""
+        return self._moved_to(
+            PaymentStatus.CAPTURED,
+            authorized=self.amount,
+            captured=amount,
+            refundable=amount,
+            provider_reference=reference,
+            replaces=None,
+        )
+
+    def opened_anew(self, reference: str, watch_at: datetime) -> Payment:
+        """Return the payment with another charge in place of the one that is about to lapse."""
+        return self._moved_to(
+            PaymentStatus.OPENED,
+            attempt=self.attempt + 1,
+            authorized=Money(0, self.amount.currency),
+            provider_reference=reference,
+            replaces=self.provider_reference,
+            watch_at=watch_at,
+        )
+
+    def _moved_to(self, status: PaymentStatus, **changes: Any) -> Payment:
+        if status not in _NEXT[self.status]:
+            # Whoever decided this had not read what the payment has become meanwhile.
+            raise StaleError(f"the payment of {self.order_id} is {self.status}, not to be {status}")
+        fresh = {"action_url": None, "expires_at": None, "watch_at": None, **changes}
+        return replace(self, status=status, version=self.version + 1, **fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +315,7 @@ class Refund:
     amount: Money
     reason: str
     status: RefundStatus
+    promised_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

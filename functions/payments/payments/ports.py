@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from payments.model import Entry, Payment, Refund
@@ -14,53 +17,142 @@ from tradepost.kernel.money import Money
 class ProviderKeys:
     """The keys under which the provider knows an order's operations.
 
-    They are derived from the order alone, so that whoever repeats an operation, from whatever
-    state of knowledge, repeats the same one (rule R8).
+    They are derived from the order and from what our book says of it, so that whoever repeats an
+    operation, from whatever state of knowledge, repeats the same one (rule R8). An authorization
+    that is made anew is another attempt, whose number is written down first.
     """
 
     order_id: str
+    attempt: int = 1
+
+    @property
+    def open(self) -> str:
+        return f"open#{self.order_id}#{self.attempt}"
 
     @property
     def authorize(self) -> str:
-        return f"authorize#{self.order_id}#1"
+        return f"authorize#{self.order_id}#{self.attempt}"
 
     @property
     def capture(self) -> str:
-        return f"capture#{self.order_id}"
+        return f"capture#{self.order_id}#{self.attempt}"
 
     @property
     def void(self) -> str:
-        return f"void#{self.order_id}"
+        return f"void#{self.order_id}#{self.attempt}"
 
     def refund(self, refund_id: str) -> str:
         return f"refund#{self.order_id}#{refund_id}"
 
 
+class ChargeStatus(StrEnum):
+    OPENED = "OPENED"  # known to the provider; no money has moved
+    REQUIRES_ACTION = "REQUIRES_ACTION"  # the customer has to confirm it with their bank
+    AUTHORIZED = "AUTHORIZED"
+    CAPTURED = "CAPTURED"  # all or a part; the rest is free again
+    DECLINED = "DECLINED"  # the bank said no
+    VOIDED = "VOIDED"  # freed by us, or lapsed
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A payment in the provider's book.
+
+    `authorized` is nothing until the money is set aside and stays what it was from then on.
+    `action_url` is where the customer confirms, while REQUIRES_ACTION; one that begins with `/`
+    lies below the address of our own API. `expires_at` is when an authorization lapses, or the
+    confirmation is due; None if the provider does not tell.
+    """
+
+    reference: str
+    order_id: str
+    status: ChargeStatus
+    authorized: Money
+    captured: Money
+    refunded: Money
+    action_url: str | None = None
+    expires_at: datetime | None = None
+
+
+class RawMessage(Protocol):
+    """A webhook's request as it came in."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """That something may have happened to a charge: a hint of where to look, never a fact.
+
+    `status` and `refunded_minor` are what the message claims. A claim that our book has passed
+    need not be looked into; None is no claim: look.
+    """
+
+    event_id: str
+    reference: str
+    order_id: str
+    status: ChargeStatus | None = None
+    refunded_minor: int = 0
+
+
 class PaymentProvider(Protocol):
     """A card processor. Every call is idempotent by its key; each may raise
     ProviderUnavailableError, after which nothing is known and the same call may be repeated.
+    A call that names a reference raises UnknownChargeError where the provider has none.
     """
 
-    def authorize(self, key: str, *, order_id: str, amount: Money, method: str) -> str:
-        """Set the amount aside; return the provider's reference.
+    name: str
 
-        Raises PaymentDeclinedError or InsufficientFundsError: a definite no.
+    def open(self, key: str, *, order_id: str, amount: Money) -> str:
+        """Make a charge known; no money moves. Return the provider's reference, per key one."""
+
+    def authorize(self, key: str, *, reference: str, method: str) -> Charge:
+        """Set the charge's amount aside; return it AUTHORIZED or REQUIRES_ACTION.
+
+        A repetition returns the charge as it is by then. Raises PaymentDeclinedError or
+        InsufficientFundsError, a definite no, again and again; a voided charge is declined.
         """
 
     def capture(self, key: str, *, reference: str, amount: Money) -> None:
         """Take the amount, at most what was authorized; the rest is left.
 
-        Raises CaptureRefusedError: a definite no.
+        The first capture stands. Raises CaptureRefusedError: a definite no.
         """
 
-    def void(self, key: str, *, authorize_key: str) -> None:
-        """Free what was authorized under `authorize_key`, if anything was; bar it from then on.
+    def void(self, key: str, *, reference: str) -> None:
+        """Free what is set aside, if anything is; bar the charge from then on.
 
         Raises AlreadyCapturedError: nothing was freed.
         """
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
-        """Send money back. Raises RefundRefusedError: a definite no."""
+        """Send money back. Raises RefundRefusedError: a definite no, again and again."""
+
+    def charge(self, reference: str) -> Charge:
+        """Read a charge as it is now."""
+
+    def charges_between(
+        self, start: datetime, end: datetime, after: str | None
+    ) -> tuple[list[Charge], str | None]:
+        """Page through the charges opened from `start` to before `end`, oldest first.
+
+        Returns a page and where the next one begins, None after the last.
+        """
+
+    def event(self, raw: RawMessage, *, now: datetime) -> ProviderEvent | None:
+        """Tell what a webhook is about; None if it is about nothing of ours.
+
+        Raises an UnauthenticatedError where the signature does not hold, at `now`.
+        """
+
+
+class Orders(Protocol):
+    def want_money(self, order_id: str) -> bool:
+        """Ask orders whether the order is still to be paid. Raises UnavailableError."""
 
 
 class PaymentRepository(Protocol):
@@ -70,11 +162,14 @@ class PaymentRepository(Protocol):
     def add(self, payment: Payment) -> Payment:
         """Store a new payment, once per order; return what is stored."""
 
-    def void(self, payment: Payment) -> None:
-        """Move AUTHORIZED to VOIDED. Raises StaleError if it is not as read."""
+    def move(self, payment: Payment, event: Event | None = None) -> None:
+        """Store what a payment has become, with the event that reports it, if one does.
+
+        For every status but CAPTURED. Raises StaleError if it is not at the version before.
+        """
 
     def record_capture(self, payment: Payment, entry: Entry, event: Event) -> None:
-        """Move AUTHORIZED to `payment`, CAPTURED. Raises StaleError if it is not as read."""
+        """Store that `payment` is CAPTURED. Raises StaleError as `move` does."""
 
     def promise_refund(self, refund: Refund) -> Refund:
         """Set the amount aside for the refund, once per id; return what is stored.
@@ -88,8 +183,17 @@ class PaymentRepository(Protocol):
         Raises StaleError if the payment is not at the version before the event's.
         """
 
+    def add_foreign_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
+        """Record a refund that was made without us. Raises StaleError as `settle_refund` does."""
+
     def withdraw_refund(self, refund: Refund) -> None:
         """Take the promise back: the provider refused. Safe to repeat."""
+
+    def due_payments(self, until: datetime) -> list[str]:
+        """List the orders whose open payment is to be looked at by `until`; a bounded number."""
+
+    def due_refunds(self, until: datetime) -> list[Refund]:
+        """List PENDING refunds that nobody is at work on by `until`; a bounded number."""
 
     def entries(self, order_id: str) -> list[Entry]:
         """Read an order's ledger entries."""

@@ -100,6 +100,27 @@ def test_sent_mail_can_be_read_newest_first(stack):
     assert "second" in stack.mailbox.page()
 
 
+def test_the_mailbox_shows_a_mail_as_text_and_as_the_page_it_is(stack):
+    stack.mailbox.clear()
+    boto3.client("sesv2").send_email(
+        FromEmailAddress="shop@example.com",
+        Destination={"ToAddresses": ["a@example.com"]},
+        Content={
+            "Simple": {
+                "Subject": {"Data": "<i>both</i>"},
+                "Body": {"Text": {"Data": "1 < 2"}, "Html": {"Data": '<p class="x">rich</p>'}},
+            }
+        },
+    )
+
+    page = stack.mailbox.page()
+
+    assert "<pre>1 &lt; 2</pre>" in page
+    assert 'srcdoc="&lt;p class=&quot;x&quot;&gt;rich&lt;/p&gt;"' in page
+    assert "<iframe sandbox " in page
+    assert "<i>" not in page
+
+
 def test_a_taken_port_is_told_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -121,6 +121,7 @@ def _run(layout, context, functions, path, endpoint):
         "path": path,
         "environment": {
             **variables,
+            "PAYMENT_PROVIDER": "simulator",
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",

@@ -216,8 +216,17 @@ def test_only_who_signs_tokens_may_sign(layout, template):
     assert _contexts_allowed(layout, template, "kms:Sign") <= {"users"}
 
 
-def test_only_who_starts_checkouts_may_start_them(layout, template):
-    assert _contexts_allowed(layout, template, "states:StartExecution") <= {"carts"}
+def test_only_who_starts_a_state_machine_may_start_it(layout, template):
+    starters = {
+        "carts": ["CheckoutStateMachineArn"],
+        "orders": ["CheckoutStateMachineArn"],
+        "shipping": ["ReturnStateMachineArn"],
+    }
+
+    for context in layout.contexts():
+        for statement in _statements(template(context)):
+            if "states:StartExecution" in statement["Action"]:
+                assert [one["Ref"] for one in statement["Resource"]] == starters[context]
 
 
 def test_a_table_is_used_by_its_own_context(layout, template):

@@ -51,9 +51,11 @@ def authorized(payments: DynamoDBPayments, provider: SimulatedProvider) -> None:
         "ord_1",
         PRICE,
         "pm_card_ok",
+        customer_id="gst_1",
         correlation_id="cor_1",
         payments=payments,
         provider=provider,
+        now=utc_now,
     )
 
 
@@ -62,7 +64,7 @@ def captures(payments: DynamoDBPayments, provider: SimulatedProvider) -> None:
 
 
 def captures_and_is_not_heard(provider: SimulatedProvider) -> None:
-    reference = derived_id("sim", KEYS.authorize)
+    reference = derived_id("sim", KEYS.open)
     provider.capture(KEYS.capture, reference=reference, amount=PRICE)
 
 
@@ -79,7 +81,7 @@ def undo(payments: DynamoDBPayments, provider: SimulatedProvider) -> None:
 
 def charge(client: Any) -> tuple[str, int, int]:
     """Tell the provider's status of the charge, what it captured and what it refunded."""
-    key = {"pk": {"S": f"CHARGE#{derived_id('sim', KEYS.authorize)}"}, "sk": {"S": "CHARGE"}}
+    key = {"pk": {"S": f"CHARGE#{derived_id('sim', KEYS.open)}"}, "sk": {"S": "CHARGE"}}
     item = from_item(client.get_item(TableName="simulators", Key=key)["Item"])
     return item["status"], item["captured_minor"], item["refunded_minor"]
 
@@ -124,7 +126,7 @@ def promises(payments: DynamoDBPayments, reference: str, amount_minor: int) -> R
     refund_id = derived_id("rfd", "ord_1", reference)
     amount = Money(amount_minor, "GBP")
     return payments.promise_refund(
-        Refund(refund_id, "ord_1", amount, "broken", RefundStatus.PENDING)
+        Refund(refund_id, "ord_1", amount, "broken", RefundStatus.PENDING, utc_now())
     )
 
 
@@ -201,10 +203,10 @@ def test_each_event_of_a_payment_has_a_version_of_its_own(
     )
     events = [json.loads(from_item(item)["body"]) for item in answer["Items"]]
     assert sorted((event["version"], event.get("refunded_minor", 0)) for event in events) == [
-        (2, 0),
-        (3, 500),
-        (4, 1000),
-        (5, 1500),
+        (3, 0),
+        (4, 500),
+        (5, 1000),
+        (6, 1500),
     ]
 
 
@@ -215,9 +217,11 @@ def test_a_refused_refund_of_the_undo_is_said_each_time_and_keeps_the_books(
         "ord_1",
         PRICE,
         "pm_refund_refused",
+        customer_id="gst_1",
         correlation_id="cor_1",
         payments=payments,
         provider=provider,
+        now=utc_now,
     )
     captures(payments, provider)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
+_WITHOUT_MINOR_UNIT = frozenset({"JPY", "KRW"})  # ISO 4217: exponent 0
+
 # Totals stay exact in any JSON reader: 2**53 - 1 is the largest integer a double holds exactly.
 AMOUNT_MINOR_MAX = 2**53 - 1
 
@@ -35,6 +37,14 @@ class Money:
     def __mul__(self, quantity: int) -> Money:
         """Multiply by whole units; there is no rounding because there are no fractions."""
         return Money(self.amount_minor * quantity, self.currency)
+
+    def in_words(self) -> str:
+        """Write the amount for a person, such as 12.50 GBP or 1250 JPY."""
+        if self.currency in _WITHOUT_MINOR_UNIT:
+            return f"{self.amount_minor} {self.currency}"
+        whole, part = divmod(abs(self.amount_minor), 100)
+        sign = "-" if self.amount_minor < 0 else ""
+        return f"{sign}{whole}.{part:02d} {self.currency}"
 
     def _same_currency(self, other: Money) -> int:
         if other.currency != self.currency:

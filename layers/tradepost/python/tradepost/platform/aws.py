@@ -9,10 +9,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.config import Config
+
+from tradepost.kernel.clock import utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,6 +40,10 @@ _CONFIG = Config(
 )
 
 
+_SECRET_KEPT = timedelta(minutes=5)
+_secrets: dict[str, tuple[datetime, dict[str, str]]] = {}
+
+
 def _boto3_client(service: str) -> Any:
     return boto3.client(cast(Any, service), config=_CONFIG)
 
@@ -54,7 +61,7 @@ def set_client_factory(factory: ClientFactory | None) -> None:
 def forget_clients() -> None:
     """Drop the clients and secrets made so far, as a test does that changes the world."""
     _client.cache_clear()
-    secret.cache_clear()
+    _secrets.clear()
 
 
 @functools.cache
@@ -86,9 +93,12 @@ def step_functions() -> SFNClient:
     return cast("SFNClient", _client("stepfunctions"))
 
 
-@functools.cache
 def secret(secret_id: str) -> dict[str, str]:
-    """Read a JSON secret from Secrets Manager, once per process."""
+    """Read a JSON secret from Secrets Manager, every five minutes anew: it may be rotated."""
+    known = _secrets.get(secret_id)
+    if known is not None and utc_now() - known[0] < _SECRET_KEPT:
+        return known[1]
     client = cast("SecretsManagerClient", _client("secretsmanager"))
     stored: dict[str, str] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    _secrets[secret_id] = utc_now(), stored
     return stored

@@ -76,7 +76,9 @@ def status_of(error: DomainError | UnavailableError) -> HTTPStatus:
     return HTTPStatus.CONFLICT
 
 
-def problem(status: HTTPStatus, code: str, detail: str, request_id: str, **facts: Any) -> Response:
+def problem(
+    status: HTTPStatus, code: str, detail: str, request_id: str, /, **facts: Any
+) -> Response:
     """Build a problem document with the status, the code and the facts of one refusal."""
     document = {
         **facts,

@@ -89,6 +89,7 @@ class RouteSpec:
     is_cacheable: bool
     repeatable: str | None
     body_bytes_max: int
+    content_types: tuple[str, ...]
     summary: str
     description: str
 
@@ -197,6 +198,7 @@ class Service(Chalice):
                 is_cacheable=cacheable,
                 repeatable=repeatable,
                 body_bytes_max=body_bytes_max,
+                content_types=content_types,
             )
             if method == "POST" and not spec.needs_idempotency_key and repeatable is None:
                 raise TypeError(f"{path}: a POST takes an Idempotency-Key or says why it need not")
@@ -276,6 +278,7 @@ def _spec_of(
     is_cacheable: bool,
     repeatable: str | None,
     body_bytes_max: int,
+    content_types: tuple[str, ...],
 ) -> RouteSpec:
     hints = get_type_hints(view)
     documentation = inspect.getdoc(view) or ""
@@ -294,6 +297,7 @@ def _spec_of(
         is_cacheable=is_cacheable,
         repeatable=repeatable,
         body_bytes_max=body_bytes_max,
+        content_types=content_types,
         summary=summary,
         description=description.strip(),
     )

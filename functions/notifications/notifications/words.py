@@ -1,0 +1,320 @@
+"""What each mail says: plain words, what happens next, and what the customer can do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from notifications.amounts import in_words
+from notifications.letters import Letter, Mail, Row
+from notifications.model import Contact, Happening, Ordered, OrderedLine
+
+# A longer order is summed up behind these: mail clients cut long mails off.
+LINES_SHOWN_MAX = 40
+
+# A name is chosen by whoever fills in the form, and the address need not be theirs: what a mail
+# client would turn into a link is not repeated to a stranger.
+_LOOKS_LIKE_A_LINK = re.compile(r"[/@]|\w\.\w{2,}")
+
+# Why an order never came about, as a customer reads it.
+_FAILURES = {
+    "out_of_stock": "something in it sold out at the last moment",
+    "payment_declined": "your bank declined the payment",
+    "insufficient_funds": "your card did not have enough funds",
+    "payment_expired": "your bank's confirmation of the payment did not come in time",
+    "capture_refused": "the payment could not be taken",
+    "carrier_refused": "our carrier does not deliver to that address",
+    "payment_expired": "your bank was not told in time that the payment is yours",
+}
+_FAILURE_OF_OURS = "something went wrong on our side"
+
+# Why an order that somebody wanted no more, or that could not be sent, was called off.
+_CANCELLATIONS = {
+    "cancelled_by_customer": "As you asked, we have cancelled your order.",
+    "cancelled_by_staff": "We had to cancel your order. We are sorry.",
+    "carrier_failed": "Our carrier could not take your parcel, so we have cancelled your order. "
+    "We are sorry.",
+}
+
+_WRITE_TO_US = "Questions? Reply to this mail and name the order"
+_BANK_TAKES_TIME = "Your bank may take some days to show it."
+
+_OVER = frozenset({"CANCELLING", "CANCELLED"})
+_SENT = frozenset({"SHIPPED", "DELIVERED"})
+
+
+def written(happening: Happening, contact: Contact) -> Mail:
+    """Write the mail that a happening asks for."""
+    return _LETTERS[happening.event_type](happening, contact).mail()
+
+
+def _welcome(_: Happening, contact: Contact) -> Letter:
+    return Letter(
+        subject="Welcome to Tradepost",
+        heading="Welcome to Tradepost",
+        greeting=_greeting(contact),
+        paragraphs=("Your account is open. You can log in and shop whenever you like.",),
+        rows=(),
+        next_steps=(),
+        foot="You did not open this account? Reply to this mail, and we close it.",
+    )
+
+
+def _placed(happening: Happening, contact: Contact) -> Letter:
+    standing = contact.order.status if contact.order else ""
+    if standing in _OVER:
+        next_step = "It could not go on since then; another mail tells you why."
+    elif standing in _SENT or standing == "CONFIRMED":
+        next_step = "It is confirmed already; another mail tells you more."
+    else:
+        next_step = (
+            "We make sure that everything is there and ask your bank for the payment. Then we "
+            "write again. If your bank asks you to confirm the payment, please do; there is "
+            "nothing else for you to do."
+        )
+    return _about_an_order(
+        happening,
+        contact,
+        subject="We have your order {order}",
+        heading="We have your order",
+        paragraphs=("Thank you for your order. This is what you chose:",),
+        rows=_lines(contact.order),
+        next_steps=(next_step,),
+    )
+
+
+def _confirmed(happening: Happening, contact: Contact) -> Letter:
+    standing = contact.order.status if contact.order else ""
+    if standing in _OVER:
+        next_step = "Your order has been cancelled since then; another mail tells you more."
+    elif standing in _SENT:
+        next_step = "Your parcel is on its way already; another mail tells you more."
+    else:
+        next_step = (
+            "We pack your parcel and write again when it is on its way. Until then you can still "
+            "cancel the order."
+        )
+    return _about_an_order(
+        happening,
+        contact,
+        subject="Your order {order} is confirmed",
+        heading="Your order is confirmed",
+        paragraphs=("Everything is there, and we have taken the payment. You get:",),
+        rows=_lines(contact.order),
+        next_steps=(next_step,),
+    )
+
+
+def _cancelled(happening: Happening, contact: Contact) -> Letter:
+    called_off = _CANCELLATIONS.get(happening.reason or "")
+    if called_off is not None:
+        return _about_an_order(
+            happening,
+            contact,
+            subject="Your order {order} is cancelled",
+            heading="Your order is cancelled",
+            paragraphs=(called_off,),
+            next_steps=(
+                "Nothing was charged, or it goes back to you in full: then we write again with "
+                f"the amount. {_BANK_TAKES_TIME}",
+            ),
+        )
+    failure = _FAILURES.get(happening.reason or "", _FAILURE_OF_OURS)
+    return _about_an_order(
+        happening,
+        contact,
+        subject="Your order {order} did not go through",
+        heading="Your order did not go through",
+        paragraphs=(f"Your order could not be completed: {failure}.",),
+        next_steps=(
+            "Nothing was charged, or it goes back to you. What your bank had set aside for us, "
+            "it frees again, which may take some days.",
+            "Your cart is as you left it: you can change it and try again.",
+        ),
+    )
+
+
+def _dispatched(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="Your order {order} is on its way",
+        heading="Your order is on its way",
+        paragraphs=("The carrier has your parcel.",),
+        rows=_tracking(happening),
+        next_steps=(
+            "The carrier brings it to the address you gave us, and shows by the tracking number "
+            "where it is. We write again when it has arrived.",
+        ),
+    )
+
+
+def _delivered(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="Your order {order} was delivered",
+        heading="Your order was delivered",
+        paragraphs=("Your parcel has been delivered. Enjoy it.",),
+        rows=_tracking(happening),
+        next_steps=(
+            "Is something missing, broken or not what you expected? Ask for a return, or "
+            "reply to this mail. You have no parcel? Ask your neighbours, then us.",
+        ),
+    )
+
+
+def _refunded(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="A refund for your order {order}",
+        heading="Your money is on its way back",
+        paragraphs=(f"We have sent {_amount(happening)} back to you, the way you paid.",),
+        next_steps=(f"{_BANK_TAKES_TIME} There is nothing for you to do.",),
+    )
+
+
+def _return_received(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="We have received your return for order {order}",
+        heading="We have received your return",
+        paragraphs=("What you sent back has arrived. Thank you.",),
+        next_steps=(
+            "We refund it and write again with the amount. There is nothing for you to do.",
+        ),
+    )
+
+
+def _return_approved(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="Your return for order {order} is approved",
+        heading="You can send it back",
+        paragraphs=("We take back what you asked us to.",),
+        next_steps=(
+            "Pack it well and send it to us; put the number of the order into the parcel. We "
+            "write again when it has arrived.",
+        ),
+    )
+
+
+def _return_rejected(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="About your return for order {order}",
+        heading="We cannot take it back",
+        paragraphs=("We have looked at your return and cannot take it back. We are sorry.",),
+        next_steps=("Please do not send anything. If you see it differently, reply to this mail.",),
+    )
+
+
+def _claim_accepted(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="We pay for the parcel of your order {order}",
+        heading="We pay for your parcel",
+        paragraphs=(
+            "Something happened to your parcel on its way. We are sorry, and pay you "
+            f"{_amount(happening)} back.",
+        ),
+        next_steps=(f"We write again when the money is on its way. {_BANK_TAKES_TIME}",),
+    )
+
+
+def _claim_rejected(happening: Happening, contact: Contact) -> Letter:
+    return _about_an_order(
+        happening,
+        contact,
+        subject="About the parcel of your order {order}",
+        heading="About your parcel",
+        paragraphs=(
+            "We have looked into what happened to your parcel, and cannot pay for it. "
+            "We are sorry.",
+        ),
+        next_steps=("If you see it differently, reply to this mail.",),
+    )
+
+
+_LETTERS: dict[str, Callable[[Happening, Contact], Letter]] = {
+    "user.registered.v1": _welcome,
+    "order.placed.v1": _placed,
+    "order.confirmed.v1": _confirmed,
+    "order.cancelled.v1": _cancelled,
+    "shipment.dispatched.v1": _dispatched,
+    "shipment.delivered.v1": _delivered,
+    "payment.refunded.v1": _refunded,
+    "return.approved.v1": _return_approved,
+    "return.rejected.v1": _return_rejected,
+    "return.received.v1": _return_received,
+    "claim.accepted.v1": _claim_accepted,
+    "claim.rejected.v1": _claim_rejected,
+}
+
+TYPES = frozenset(_LETTERS)
+
+# Their mails list what was ordered, so the lines are asked for, too.
+LISTING_TYPES = frozenset({"order.placed.v1", "order.confirmed.v1"})
+
+
+def _about_an_order(
+    happening: Happening,
+    contact: Contact,
+    *,
+    subject: str,
+    heading: str,
+    paragraphs: tuple[str, ...],
+    next_steps: tuple[str, ...],
+    rows: tuple[Row, ...] = (),
+) -> Letter:
+    return Letter(
+        subject=subject.format(order=happening.subject_id),
+        heading=heading,
+        greeting=_greeting(contact),
+        paragraphs=paragraphs,
+        rows=rows,
+        next_steps=next_steps,
+        foot=f"{_WRITE_TO_US}: {happening.subject_id}.",
+    )
+
+
+def _greeting(contact: Contact) -> str:
+    name = contact.name.strip()
+    return "Hello," if not name or _LOOKS_LIKE_A_LINK.search(name) else f"Hello {name},"
+
+
+def _lines(order: Ordered | None) -> tuple[Row, ...]:
+    """List what was ordered, what sending it costs, and the total."""
+    if order is None:
+        return ()
+    rows = [Row(line.title, _price(line)) for line in order.lines[:LINES_SHOWN_MAX]]
+    left_out = order.line_count - len(rows)
+    if rows and left_out > 0:
+        rows.append(Row("And more", f"{left_out:,} further {_plural('line', left_out)}"))
+    if order.shipping.amount_minor:
+        rows.append(Row("Delivery", in_words(order.shipping)))
+    counted = f", {order.line_count:,} {_plural('line', order.line_count)}" if not rows else ""
+    return (*rows, Row("Total", in_words(order.total) + counted))
+
+
+def _price(line: OrderedLine) -> str:
+    each = f"{line.quantity:,} at {in_words(line.unit_price)}"
+    return each if line.quantity == 1 else f"{each}, {in_words(line.line_total)} in all"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def _tracking(happening: Happening) -> tuple[Row, ...]:
+    told = {"Carrier": happening.carrier, "Tracking number": happening.tracking_number}
+    return tuple(Row(name, said) for name, said in told.items() if said)
+
+
+def _amount(happening: Happening) -> str:
+    return in_words(happening.amount) if happening.amount else "the amount"

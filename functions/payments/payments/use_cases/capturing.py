@@ -1,0 +1,92 @@
+"""Taking the money that was set aside."""
+
+from __future__ import annotations
+
+from payments.model import (
+    CaptureRefusedError,
+    CaptureTooLargeError,
+    Payment,
+    PaymentDeclinedError,
+    PaymentStatus,
+)
+from payments.ports import PaymentProvider, PaymentRepository, ProviderKeys
+from payments.use_cases.authorizing import asked_payment
+from payments.use_cases.recording import recorded_capture
+from tradepost.kernel.clock import Clock
+from tradepost.kernel.errors import StaleError
+from tradepost.kernel.money import Money
+
+_IS_TAKEN = (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED)
+_NEVER_WILL_BE = (PaymentStatus.DECLINED, PaymentStatus.VOIDED)
+
+
+def capture_payment(
+    order_id: str,
+    *,
+    amount_minor: int | None = None,
+    payments: PaymentRepository,
+    provider: PaymentProvider,
+    now: Clock,
+) -> Payment:
+    """Take the money that was set aside, or a part of it and leave the rest, once.
+
+    Safe to repeat: the first capture stands, whatever part a repetition names.
+
+    Raises
+    ------
+    CaptureTooLargeError
+        More than was authorized.
+    CaptureRefusedError
+        A definite no: nothing was taken, or the payment was voided.
+    StaleError
+        The payment changed meanwhile: repeat it.
+    ProviderUnavailableError
+        Nothing is known: only a repetition tells.
+    """
+    payment = payments.get(order_id)
+    if payment is not None and payment.replaces is not None:
+        payment = _authorized_anew(payment, payments, provider, now)
+    if payment is None or payment.status in _NEVER_WILL_BE:
+        raise CaptureRefusedError(order_id)
+    if payment.status in _IS_TAKEN:
+        return payment
+    if payment.status is not PaymentStatus.AUTHORIZED:
+        raise StaleError(f"the payment of {order_id} is not authorized yet")
+    authorized = payment.authorized
+    amount = authorized if amount_minor is None else Money(amount_minor, authorized.currency)
+    if amount > authorized:
+        raise CaptureTooLargeError(order_id, authorized.amount_minor)
+    reference = payment.provider_reference
+    keys = ProviderKeys(order_id, payment.attempt)
+    try:
+        provider.capture(keys.capture, reference=reference, amount=amount)
+    except CaptureRefusedError:
+        return _unless_it_moved_on(payment, payments)
+    try:
+        return recorded_capture(payment, amount, payments, now, reference=reference)
+    except StaleError:
+        # Another execution or a webhook recorded the same capture: under one key it is one.
+        stored = payments.get(order_id)
+        if stored is None or stored.status not in _IS_TAKEN:
+            raise
+        return stored
+
+
+def _authorized_anew(
+    payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+) -> Payment:
+    """Finish what the watch has begun, rather than wait for it to come round again."""
+    try:
+        return asked_payment(payment, payments, provider, now)
+    except PaymentDeclinedError as error:
+        raise CaptureRefusedError(payment.order_id) from error
+
+
+def _unless_it_moved_on(payment: Payment, payments: PaymentRepository) -> Payment:
+    """Raise what a refused capture means: a definite no only for the charge that still counts."""
+    stored = payments.get(payment.order_id)
+    if stored is not None and stored.status in _IS_TAKEN:
+        return stored
+    if stored is not None and stored.is_open and stored.attempt != payment.attempt:
+        raise StaleError(f"the payment of {payment.order_id} was authorized anew")
+    raise CaptureRefusedError(payment.order_id)

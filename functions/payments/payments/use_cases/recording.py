@@ -1,0 +1,109 @@
+"""Writing down what the provider has done: each in one transaction with the event it makes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from payments.model import (
+    DeclineReason,
+    Payment,
+    PaymentStatus,
+    capture_entry,
+)
+from payments.ports import Charge, ChargeStatus, PaymentRepository
+from tradepost.contracts.event import event_id
+from tradepost.contracts.payments import PaymentAuthorizedV1, PaymentCapturedV1, PaymentDeclinedV1
+from tradepost.kernel.clock import Clock
+from tradepost.kernel.errors import StaleError
+from tradepost.kernel.money import Money
+
+# How often a use case decides anew when others write the same payment.
+ATTEMPTS_MAX = 4
+
+# How long a customer has to confirm with their bank. A hold of stock lives longer than that, so
+# that what is paid for is still there.
+CONFIRMATION_WINDOW = timedelta(minutes=20)
+
+
+def kept_changing(order_id: str) -> StaleError:
+    return StaleError(f"the payment of {order_id} kept changing")
+
+
+def recorded_authorization(
+    payment: Payment, charge: Charge, payments: PaymentRepository, now: Clock
+) -> Payment:
+    """Enter that the charge is AUTHORIZED, or that it waits for the customer.
+
+    An authorization that was waited for is told to the world, because nobody stands by for it.
+    """
+    at = now()
+    if charge.status is ChargeStatus.REQUIRES_ACTION:
+        late = at + CONFIRMATION_WINDOW
+        waiting = payment.requiring_action(charge.action_url, min(late, charge.expires_at or late))
+        payments.move(waiting)
+        return waiting
+    authorized = payment.authorized_until(
+        charge.expires_at, watch_at=_before_the_end(at, charge.expires_at)
+    )
+    if payment.status is PaymentStatus.REQUIRES_ACTION:
+        event = PaymentAuthorizedV1(
+            event_id=event_id(PaymentAuthorizedV1.TYPE, payment.order_id, authorized.version),
+            occurred_at=at,
+            correlation_id=payment.correlation_id,
+            version=authorized.version,
+            order_id=payment.order_id,
+            amount_minor=authorized.authorized.amount_minor,
+            currency=authorized.authorized.currency,
+        )
+        payments.move(authorized, event)
+    else:
+        payments.move(authorized)
+    return authorized
+
+
+def _before_the_end(at: datetime, expires_at: datetime | None) -> datetime | None:
+    """Choose when to look at an authorization again: with a quarter of its life left."""
+    return None if expires_at is None else at + (expires_at - at) * 3 / 4
+
+
+def recorded_decline(
+    payment: Payment,
+    reason: DeclineReason,
+    payments: PaymentRepository,
+    now: Clock,
+    *,
+    is_told: bool,
+) -> Payment:
+    """Enter that there will be no money. `is_told`: nobody stands by, so the world is told."""
+    declined = payment.declined_because(reason)
+    if not is_told:
+        payments.move(declined)
+        return declined
+    event = PaymentDeclinedV1(
+        event_id=event_id(PaymentDeclinedV1.TYPE, payment.order_id, declined.version),
+        occurred_at=now(),
+        correlation_id=payment.correlation_id,
+        version=declined.version,
+        order_id=payment.order_id,
+        reason=reason,
+    )
+    payments.move(declined, event)
+    return declined
+
+
+def recorded_capture(
+    payment: Payment, amount: Money, payments: PaymentRepository, now: Clock, *, reference: str
+) -> Payment:
+    """Enter what the provider has captured on the charge `reference`."""
+    captured = payment.capturing(amount, reference)
+    event = PaymentCapturedV1(
+        event_id=event_id(PaymentCapturedV1.TYPE, payment.order_id, captured.version),
+        occurred_at=now(),
+        correlation_id=payment.correlation_id,
+        version=captured.version,
+        order_id=payment.order_id,
+        amount_minor=amount.amount_minor,
+        currency=amount.currency,
+    )
+    payments.record_capture(captured, capture_entry(payment.order_id, amount), event)
+    return captured

@@ -1,0 +1,27 @@
+"""
+The `shipping` table. All of one order lies in one partition.
+
+    pk                   sk             item       attributes
+    SHIPMENT#<order>     SHIPMENT       shipment   order_id, customer_id, status, carrier,
+                                                   tracking_number, service, label, handed_over_at,
+                                                   delivered_at, failure, is_called_off,
+                                                   correlation_id, version
+    SHIPMENT#<order>     SCAN#<...>     scan       event, occurred_at, source, reason
+    SHIPMENT#<order>     CLAIM#<id>     claim      see `claims`
+    SHIPMENT#<order>     RETURN#<id>    return     see `returns`
+    SHIPMENT#<order>     TAKEN#<sku>    counter    taken (units that are in returns)
+    SHIPMENT#<order>     OUTBOX#<id>    event      see tradepost.platform.outbox
+    TRACKING#<carrier>#<number>  TRACKING  whose parcel it is   order_id
+
+    index     keys             serves
+    waiting   waiting, since   claims and returns by what they wait for, the oldest first
+
+The receiver's address is handed to the carrier and not kept here: the order has it. Scans are
+never changed; their sort key is all that they say, so the same scan is the same item.
+"""
+
+from shipping.dynamodb.claims import DynamoDBClaims
+from shipping.dynamodb.returns import DynamoDBReturns
+from shipping.dynamodb.shipments import DynamoDBShipments
+
+__all__ = ["DynamoDBClaims", "DynamoDBReturns", "DynamoDBShipments"]

@@ -1,0 +1,288 @@
+"""
+A shipment, the scans that move it, and the states it may take.
+
+    (nothing) ──▶ BOOKED ──▶ LABELLED ──▶ PICKED ──▶ DISPATCHED ──▶ IN_TRANSIT ──▶ DELIVERED
+        │           │            └──────────┴─────────── FAILED ◀──────┘             ▲
+        └▶ CANCELLED ◀── before the carrier has it          └────────────────────────┘
+
+LABELLED is the gate: only the order's confirmation opens it, so nothing leaves the house before.
+Behind it the scans alone decide, and a shipment stands where the furthest of them puts it: news
+that comes late, twice or in another order leads to the same state. CANCELLED without a booking is
+a tombstone: the cancelling came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from tradepost.kernel.errors import ConflictError, NotFoundError, UnavailableError
+
+
+class ShipmentStatus(StrEnum):
+    BOOKED = "BOOKED"
+    LABELLED = "LABELLED"
+    PICKED = "PICKED"
+    DISPATCHED = "DISPATCHED"
+    IN_TRANSIT = "IN_TRANSIT"
+    FAILED = "FAILED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+_NEXT: dict[ShipmentStatus, frozenset[ShipmentStatus]] = {
+    ShipmentStatus.BOOKED: frozenset(
+        {ShipmentStatus.LABELLED, ShipmentStatus.FAILED, ShipmentStatus.CANCELLED}
+    ),
+    ShipmentStatus.LABELLED: frozenset(
+        {
+            ShipmentStatus.PICKED,
+            ShipmentStatus.DISPATCHED,
+            ShipmentStatus.IN_TRANSIT,
+            ShipmentStatus.FAILED,
+            ShipmentStatus.DELIVERED,
+            ShipmentStatus.CANCELLED,
+        }
+    ),
+    ShipmentStatus.PICKED: frozenset(
+        {
+            ShipmentStatus.DISPATCHED,
+            ShipmentStatus.IN_TRANSIT,
+            ShipmentStatus.FAILED,
+            ShipmentStatus.DELIVERED,
+            ShipmentStatus.CANCELLED,
+        }
+    ),
+    ShipmentStatus.DISPATCHED: frozenset(
+        {ShipmentStatus.IN_TRANSIT, ShipmentStatus.FAILED, ShipmentStatus.DELIVERED}
+    ),
+    ShipmentStatus.IN_TRANSIT: frozenset({ShipmentStatus.FAILED, ShipmentStatus.DELIVERED}),
+    # A parcel given up may be found. One that failed before its hand-over may be called off.
+    ShipmentStatus.FAILED: frozenset({ShipmentStatus.DELIVERED, ShipmentStatus.CANCELLED}),
+    ShipmentStatus.DELIVERED: frozenset(),
+    ShipmentStatus.CANCELLED: frozenset(),
+}
+assert set(_NEXT) == set(ShipmentStatus)
+
+
+class ScanEvent(StrEnum):
+    """What befalls a parcel, as carriers and the warehouse tell it."""
+
+    LABEL_CREATED = "label_created"
+    PICKED = "picked"
+    COLLECTED = "collected"
+    IN_TRANSIT = "in_transit"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+_STATUS_AFTER = {
+    ScanEvent.LABEL_CREATED: ShipmentStatus.LABELLED,
+    ScanEvent.PICKED: ShipmentStatus.PICKED,
+    ScanEvent.COLLECTED: ShipmentStatus.DISPATCHED,
+    ScanEvent.IN_TRANSIT: ShipmentStatus.IN_TRANSIT,
+    ScanEvent.FAILED: ShipmentStatus.FAILED,
+    ScanEvent.DELIVERED: ShipmentStatus.DELIVERED,
+}
+assert set(_STATUS_AFTER) == set(ScanEvent)
+
+# From left to right; a shipment never moves to the left.
+_RANK = (
+    ShipmentStatus.BOOKED,
+    ShipmentStatus.LABELLED,
+    ShipmentStatus.PICKED,
+    ShipmentStatus.DISPATCHED,
+    ShipmentStatus.IN_TRANSIT,
+    ShipmentStatus.FAILED,
+    ShipmentStatus.DELIVERED,
+)
+assert {*_RANK, ShipmentStatus.CANCELLED} == set(ShipmentStatus)
+assert all(
+    after in _NEXT[before]
+    for place, before in enumerate(_RANK[1:], start=1)
+    for after in _RANK[place + 1 :]
+), "wherever the scans may lead, there is an arrow"
+
+# Events that only a parcel in the carrier's hands can meet.
+_WITH_THE_CARRIER = {ScanEvent.COLLECTED, ScanEvent.IN_TRANSIT, ScanEvent.DELIVERED}
+
+
+class ScanSource(StrEnum):
+    CARRIER = "carrier"
+    STAFF = "staff"
+
+
+class CarrierRefusedError(ConflictError):
+    """The carrier does not take this parcel to this address."""
+
+    code = "carrier_refused"
+
+    def __init__(self) -> None:
+        super().__init__("the carrier does not deliver there")
+
+
+class ParcelCollectedError(ConflictError):
+    """The carrier has the parcel already: it cannot be called off any more."""
+
+    code = "parcel_collected"
+
+    def __init__(self) -> None:
+        super().__init__("the carrier has collected the parcel")
+
+
+class ShipmentCancelledError(ConflictError):
+    """The booking was cancelled first: this call was overtaken by its undo."""
+
+    code = "shipment_cancelled"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"the shipment of {order_id} was cancelled")
+        self.order_id = order_id
+
+
+class ShipmentTransitionError(ConflictError):
+    """The shipment's status does not allow this."""
+
+    code = "shipment_transition"
+
+    def __init__(self, order_id: str, status: ShipmentStatus, wanted: ShipmentStatus) -> None:
+        super().__init__(f"the shipment of {order_id} is {status} and cannot become {wanted}")
+        self.order_id = order_id
+        self.shipment_status = status
+        self.wanted = wanted
+
+
+class ShipmentNotFoundError(NotFoundError):
+    code = "shipment_not_found"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"{order_id} has no shipment")
+        self.order_id = order_id
+
+
+class UnknownParcelError(NotFoundError):
+    """No shipment of ours has this tracking number."""
+
+    code = "unknown_parcel"
+
+    def __init__(self, tracking_number: str) -> None:
+        super().__init__(f"no parcel of ours is {tracking_number}")
+        self.tracking_number = tracking_number
+
+
+class ParcelEventError(ConflictError):
+    """Nothing of the kind can befall the parcel now."""
+
+    code = "parcel_event"
+
+    def __init__(self, tracking_number: str, event: str) -> None:
+        super().__init__(f"{tracking_number} cannot be {event} now")
+        self.tracking_number = tracking_number
+        self.event = event
+
+
+class CarrierUnavailableError(UnavailableError):
+    """The carrier did not answer: whether it acted is unknown. The same key may be sent again."""
+
+    code = "carrier_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    address: dict[str, str]
+    weight_grams: int
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One thing that befell a parcel. Two that are equal are one, however often it is told."""
+
+    event: ScanEvent
+    occurred_at: datetime
+    source: ScanSource = ScanSource.CARRIER
+    reason: str = ""  # why it failed, in a word of the carrier's
+
+    def as_kept(self) -> Scan:
+        """Return the scan as precisely as it is stored: to the millisecond."""
+        milliseconds = self.occurred_at.microsecond // 1000
+        return replace(self, occurred_at=self.occurred_at.replace(microsecond=milliseconds * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """One order's parcel. `version` counts the writes it has survived, from 1."""
+
+    order_id: str
+    customer_id: str
+    status: ShipmentStatus
+    carrier: str
+    tracking_number: str
+    service: str
+    correlation_id: str
+    version: int
+    label: str | None = None  # the carrier's name for what is stuck on the parcel
+    handed_over_at: datetime | None = None
+    delivered_at: datetime | None = None
+    failure: str | None = None
+    is_called_off: bool = False  # the carrier is being asked to leave it; nobody hands it over
+
+    @property
+    def handed_over(self) -> bool:
+        return self.handed_over_at is not None
+
+    def moved_to(self, status: ShipmentStatus) -> Shipment:
+        """Return the shipment in its next status. Raises ShipmentTransitionError."""
+        if status not in _NEXT[self.status]:
+            raise ShipmentTransitionError(self.order_id, self.status, status)
+        return replace(self, status=status)
+
+    def has_come_to(self, status: ShipmentStatus) -> bool:
+        """Tell whether the shipment is in `status` or has passed it on its way."""
+        if self.status not in _RANK or status not in _RANK:
+            return self.status is status
+        return _RANK.index(self.status) >= _RANK.index(status)
+
+    def require_callable_off(self) -> None:
+        """Raise ShipmentTransitionError if the carrier has the parcel."""
+        if self.handed_over or ShipmentStatus.CANCELLED not in _NEXT[self.status]:
+            raise ShipmentTransitionError(self.order_id, self.status, ShipmentStatus.CANCELLED)
+
+    def require_may_leave(self, wanted: ShipmentStatus) -> None:
+        """Raise ShipmentTransitionError if the parcel is to stay, as far as we can decide it."""
+        stays = {ShipmentStatus.BOOKED, ShipmentStatus.CANCELLED}
+        if self.status in stays or (self.is_called_off and not self.handed_over):
+            raise ShipmentTransitionError(self.order_id, self.status, wanted)
+
+    def after(self, scans: Collection[Scan]) -> Shipment:
+        """Return the shipment as all the scans known of it have it, in whatever order they came.
+
+        Before the gate and after a cancelling they are kept, and move nothing.
+        """
+        if self.status in {ShipmentStatus.BOOKED, ShipmentStatus.CANCELLED} or not scans:
+            return self
+        furthest = max((_STATUS_AFTER[scan.event] for scan in scans), key=_RANK.index)
+        moved = self if self.has_come_to(furthest) else self.moved_to(furthest)
+        return replace(
+            moved,
+            handed_over_at=_first(scans, _WITH_THE_CARRIER),
+            delivered_at=_first(scans, {ScanEvent.DELIVERED}),
+            failure=_failure(scans) or self.failure,
+        )
+
+
+def status_after(event: ScanEvent) -> ShipmentStatus:
+    return _STATUS_AFTER[event]
+
+
+def _first(scans: Collection[Scan], events: set[ScanEvent]) -> datetime | None:
+    return min((scan.occurred_at for scan in scans if scan.event in events), default=None)
+
+
+def _failure(scans: Collection[Scan]) -> str | None:
+    failures = [scan for scan in scans if scan.event is ScanEvent.FAILED]
+    if not failures:
+        return None
+    return min(failures, key=lambda scan: (scan.occurred_at, scan.reason)).reason

@@ -1,0 +1,1 @@
+"""What is done with parcels, claims and returns: a module per noun."""
