@@ -24,7 +24,6 @@ _FAILURES = {
     "payment_expired": "your bank's confirmation of the payment did not come in time",
     "capture_refused": "the payment could not be taken",
     "carrier_refused": "our carrier does not deliver to that address",
-    "payment_expired": "your bank was not told in time that the payment is yours",
 }
 _FAILURE_OF_OURS = "something went wrong on our side"
 

@@ -28,7 +28,7 @@ TABLE = "tradepost-test-catalog"
 
 @functools.cache
 def _table() -> dict[str, Any]:
-    template = load_template(ROOT / "infra/templates/data.yaml")
+    template = load_template(ROOT / "infra" / "templates" / "data.yaml")
     properties = template["Resources"]["CatalogTable"]["Properties"]
     names = ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
     return {"TableName": TABLE, **{name: properties[name] for name in names}}
