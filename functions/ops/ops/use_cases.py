@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from ops.model import Books, Comparison, Finding, differences
+from ops.model import Books, ChargeFacts, Comparison, Finding, differences
 from ops.ports import Contexts
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import DomainError, UnavailableError
@@ -29,16 +29,13 @@ def reconcile_day(
     match listing:
         case "orders":
             found, following = contexts.orders_of_day(day, position or None)
-            then: str | None = "charges:"
+            comparison = _compared(found, repair, contexts, now)
+            return replace(comparison, after=f"orders:{following}" if following else "charges:")
         case "charges":
-            charged, following = contexts.charges_of_day(day, position or None)
-            found = [order_id for order_id in charged if not contexts.is_known(order_id)]
-            then = "holds:"
-        case _:
-            found, following = contexts.holds_past_due(position or None)
-            then = None
-    comparison = _compared(found, repair, contexts, now)
-    return replace(comparison, after=f"{listing}:{following}" if following else then)
+            charges, following = contexts.charges_of_day(day, position or None)
+            comparison = _accounted_for(charges, repair, contexts, now)
+            return replace(comparison, after=f"charges:{following}" if following else "holds:")
+    return _compared(contexts.holds_past_due(), repair, contexts, now)
 
 
 def _compared(order_ids: Iterable[str], repair: bool, contexts: Contexts, now: Clock) -> Comparison:
@@ -47,6 +44,21 @@ def _compared(order_ids: Iterable[str], repair: bool, contexts: Contexts, now: C
         books, findings = _reconciled(order_id, repair, contexts, now)
         comparison = comparison.with_order(books, findings)
     return comparison
+
+
+def _accounted_for(
+    charges: Iterable[ChargeFacts], repair: bool, contexts: Contexts, now: Clock
+) -> Comparison:
+    """Look for money that the day's orders do not lead to: stray charges, and unknown orders."""
+    unknown, stray = [], []
+    for charge in charges:
+        if charge.stray is not None:
+            stray.append(charge.stray)
+        elif charge.is_ours and not contexts.is_known(charge.order_id):
+            unknown.append(charge.order_id)
+    comparison = _compared(unknown, repair, contexts, now)
+    freed = [replace(each, is_repaired=repair and _mended(each, contexts)) for each in stray]
+    return replace(comparison, findings=(*comparison.findings, *freed))
 
 
 def _reconciled(
@@ -80,9 +92,8 @@ def _reconciled(
 
 def _mended(finding: Finding, contexts: Contexts) -> bool:
     """Have a repair done; False where its owner refused or did not answer: the next run sees it."""
-    assert finding.repair is not None
     try:
-        contexts.mend(finding.order_id, finding.repair)
+        contexts.mend(finding)
     except (DomainError, UnavailableError):
         return False
     return True
