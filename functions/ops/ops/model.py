@@ -54,6 +54,14 @@ class Repair(StrEnum):
     RUN_AGAIN = "run_again"  # orders starts the checkout once more
 
 
+class Outcome(StrEnum):
+    """What became of a finding."""
+
+    LEFT = "left"  # nobody was asked to mend it, or nobody could
+    BEGUN = "begun"  # its owner was asked to; the next run tells what came of it
+    MENDED = "mended"  # asked, compared again, and gone
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
     order_id: str
@@ -161,7 +169,7 @@ class Finding:
     order_id: str
     detail: str
     repair: Repair | None
-    is_repaired: bool = False
+    outcome: Outcome = Outcome.LEFT
     reference: str | None = None  # of the charge, where the order does not lead to it
 
 
