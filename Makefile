@@ -56,6 +56,10 @@ flash-sale: .venv/installed ## Let 200 buyers at once want 50 units in the runni
 schemas: .venv/installed ## Write events/schemas/ anew from the contracts
 	@$(BIN)/tradepost schemas
 
+.PHONY: release-events
+release-events: .venv/installed ## Record in events/released.json what VERSION=1.4.0 publishes
+	@$(BIN)/tradepost release-events "$(VERSION)"
+
 .PHONY: package
 package: .venv/installed ## Build templates and zips for STAGE=dev into build/, without credentials
 	@$(BIN)/tradepost package --stage $(STAGE)

@@ -243,15 +243,15 @@ def on_product(event: SQSEvent) -> dict[str, Any]:
 def _follow_product(message: str) -> None:
     product = ProductOnSale.model_validate_json(message)
     for offer in product.offers():
-        use_cases.follow_offer(offer, carts=carts())
+        use_cases.follow_offer(offer, product.news, carts=carts())
     for sku in product.removed_skus:
-        use_cases.withdraw_offer(sku, product.version, carts=carts())
+        use_cases.withdraw_offer(sku, product.news, carts=carts())
 
 
 def _withdraw_product(message: str) -> None:
     product = ProductWithdrawn.model_validate_json(message)
     for sku in product.skus:
-        use_cases.withdraw_offer(sku, product.version, carts=carts())
+        use_cases.withdraw_offer(sku, product.news, carts=carts())
 
 
 def _tagged(cart: Cart, changed: list[str] | None = None) -> Reply[CartView]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from chalice import Rate
 from chalice.app import CloudWatchEvent, DynamoDBEvent
 
 from catalog import use_cases
+from catalog.answers import PublicAnswers
 from catalog.api import (
     BATCH_BODY_BYTES_MAX,
     PRODUCT_BODY_BYTES_MAX,
@@ -39,30 +40,22 @@ from catalog.views import (
     RebuiltView,
     WrittenProductView,
     batch_view,
-    categories_view,
     export_view,
-    product_view,
-    products_view,
     written_view,
 )
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws, outbox
 from tradepost.platform.auth import PUBLIC, Role
-from tradepost.platform.bodies import View
+from tradepost.platform.cache import CacheSettings, Policy
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import from_item
 from tradepost.platform.service import Reply, Service
 
 _STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/catalog/stream/placeholder"
 
-# What the public reads may be this old anyway, between the table and its index.
-_BRIEFLY_CACHED = {"Cache-Control": "public, max-age=30"}
-
 # What a cursor of these listings is good for.
 _EXPORT = "products-export"
 _REBUILD = "rebuild-search"
-
-V = TypeVar("V", bound=View)
 
 app = Service("catalog")
 
@@ -77,30 +70,38 @@ def index() -> DynamoDBSearch:
     return DynamoDBSearch(aws.dynamodb(), os.environ["CATALOG_TABLE"])
 
 
-@app.get("/v1/products", roles=PUBLIC, refusals=(InvalidCursorError,))
-def search_products(query: ProductsQuery) -> ProductsView:
+@functools.cache
+def answers() -> PublicAnswers:
+    settings = CacheSettings(
+        policy=Policy(os.environ["CATALOG_CACHE_POLICY"]),
+        entries_max=int(os.environ["CATALOG_CACHE_ENTRIES"]),
+        bytes_max=int(os.environ["CATALOG_CACHE_BYTES"]),
+        fresh_seconds=int(os.environ["CATALOG_CACHE_SECONDS"]),
+        absent_seconds=int(os.environ["CATALOG_CACHE_ABSENT_SECONDS"]),
+    )
+    return PublicAnswers(products(), index(), settings, now=utc_now)
+
+
+@app.get("/v1/products", roles=PUBLIC, cacheable=True, refusals=(InvalidCursorError,))
+def search_products(query: ProductsQuery) -> Reply[ProductsView]:
     """Browse and search the products on sale.
 
     `q` finds products by the words they begin with, all of them; prices are in minor units. A
     page may hold fewer products than `limit`, even none: `next_cursor` alone tells the end.
     """
-    page = index().search(query.query(), read_cursor(query.cursor, query.listing))
-    return _with_headers(
-        products_view(page, sign_cursor(page.after, query.listing)), _BRIEFLY_CACHED
-    )
+    return answers().listing(query)
 
 
-@app.get("/v1/products/{handle}", roles=PUBLIC, refusals=(ProductNotFoundError,))
-def show_product(handle: str) -> ProductView:
+@app.get("/v1/products/{handle}", roles=PUBLIC, cacheable=True, refusals=(ProductNotFoundError,))
+def show_product(handle: str) -> Reply[ProductView]:
     """Show one product on sale with its variants."""
-    product = use_cases.show_product(handle, products=products())
-    return _with_headers(product_view(product), {**_BRIEFLY_CACHED, "ETag": f'"{product.version}"'})
+    return answers().product(handle)
 
 
-@app.get("/v1/categories", roles=PUBLIC)
-def list_categories() -> CategoriesView:
+@app.get("/v1/categories", roles=PUBLIC, cacheable=True)
+def list_categories() -> Reply[CategoriesView]:
     """List the categories and how many products on sale each has."""
-    return _with_headers(categories_view(index().categories()), _BRIEFLY_CACHED)
+    return answers().categories()
 
 
 @app.put(
@@ -121,6 +122,7 @@ def put_product(handle: str, body: ProductBody, correlation_id: str) -> WrittenP
         products=products(),
         now=utc_now,
     )
+    answers().forget([handle])
     return written_view(product, outcome)
 
 
@@ -136,12 +138,11 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
     A refused one is told with its problem and does not turn back the others.
     """
     read = [content_of(product) for product in body.products]
+    contents = [content for content in read if isinstance(content, Content)]
     written = use_cases.put_products(
-        [content for content in read if isinstance(content, Content)],
-        correlation_id=correlation_id,
-        products=products(),
-        now=utc_now,
+        contents, correlation_id=correlation_id, products=products(), now=utc_now
     )
+    answers().forget(content.handle for content in contents)
     return batch_view(body.products, read, written)
 
 
@@ -156,6 +157,7 @@ def withdraw_product(handle: str, correlation_id: str) -> None:
     use_cases.withdraw_product(
         handle, correlation_id=correlation_id, products=products(), now=utc_now
     )
+    answers().forget([handle])
 
 
 @app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
@@ -179,6 +181,7 @@ def rebuild_search(body: Rebuild) -> RebuiltView:
     """
     after = read_cursor(body.cursor, _REBUILD)
     count, position = use_cases.rebuild_search(after, products=products(), index=index())
+    answers().forget_listings()
     return RebuiltView(products=count, next_cursor=sign_cursor(position, _REBUILD))
 
 
@@ -188,6 +191,8 @@ def index_products(event: DynamoDBEvent) -> dict[str, Any]:
     records = [record["dynamodb"] for record in event.to_dict()["Records"]]
     changed = [read_product(from_item(record["NewImage"])) for record in records]
     again = use_cases.index_products(changed, index=index())
+    answers().forget(product.handle for product in changed)
+    answers().forget_listings()
     return {
         "batchItemFailures": [
             {"itemIdentifier": record["SequenceNumber"]}
@@ -213,8 +218,3 @@ def relay_overdue(_event: CloudWatchEvent) -> None:
     outbox.relay_overdue(
         table=os.environ["CATALOG_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"]
     )
-
-
-def _with_headers(view: V, headers: dict[str, str]) -> V:
-    """Answer a view with headers of its own; its type stays what the API's description reads."""
-    return cast(V, Reply(view, headers=headers))

@@ -7,8 +7,8 @@ as None or zero and shows up as a difference.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -31,6 +31,19 @@ Stage = Annotated[
 
 _DEFAULT_STAGE = "dev"
 
+_DESERIALIZER = TypeDeserializer()
+
+# What is read of each kind of item.
+_ORDER = ("order_id", "email", "status", "total_minor", "refunded_minor")
+_PAYMENT = ("captured_minor", "refunded_minor", "kind", "legs")
+_CHARGE = ("order_id", "captured_minor", "refunded_minor")
+_RETURN = ("return_id", "order_id", "status", "received", "refund_minor")
+
+# DynamoDB's limit per call: BatchGetItem.
+_KEYS_PER_READ = 100
+_ROUNDS_MAX = 8
+_LEVEL_KEY = "STOCK#main"
+
 
 class UnreadableBooksError(Exception):
     """The tables could not be read. The message is one line for a person."""
@@ -44,6 +57,18 @@ class OrderBook:
     email: str
     status: str
     total_minor: int
+    refunded_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnBook:
+    """One return as the shipping table has it. `resellable` is by SKU, and empty until it is in."""
+
+    return_id: str
+    order_id: str
+    status: str
+    amount_minor: int
+    resellable: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -76,7 +101,7 @@ class StockBook:
 
 
 class Books(Protocol):
-    """The four books a reconciliation compares."""
+    """The books a reconciliation compares."""
 
     def orders(self) -> dict[str, OrderBook]:
         """Read every order, by its id."""
@@ -86,6 +111,9 @@ class Books(Protocol):
 
     def charges(self) -> dict[str, MoneyBook]:
         """Read the provider's own book, by order id."""
+
+    def returns(self) -> dict[str, list[ReturnBook]]:
+        """Read every return, by its order's id."""
 
     def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
         """Read the stock of these SKUs; one that was never stocked is missing."""
@@ -99,16 +127,12 @@ class TableBooks:
         self._stage = stage
 
     def orders(self) -> dict[str, OrderBook]:
-        return {
-            order.order_id: order
-            for item in self._items("orders")
-            if item["sk"] == "ORDER"
-            for order in [_to_order(item)]
-        }
+        found = (_to_order(item) for item in self._items("orders", _ORDER, ("ORDER",)))
+        return {order.order_id: order for order in found}
 
     def payments(self) -> dict[str, PaymentBook]:
         payments: dict[str, PaymentBook] = defaultdict(PaymentBook)
-        for item in self._items("payments"):
+        for item in self._items("payments", _PAYMENT, ("PAYMENT", "ENTRY#")):
             kind, _, order_id = str(item["pk"]).partition("#")
             if kind == "PAYMENT":
                 _enter(payments[order_id], item)
@@ -116,33 +140,71 @@ class TableBooks:
 
     def charges(self) -> dict[str, MoneyBook]:
         charges: dict[str, MoneyBook] = defaultdict(MoneyBook)
-        for item in self._items("simulators"):
+        for item in self._items("simulators", _CHARGE, ("CHARGE",)):
             # A charge that was voided before it was ever authorized knows no order.
-            if item["sk"] == "CHARGE" and "order_id" in item:
+            if "order_id" in item:
                 charge = charges[str(item["order_id"])]
                 charge.captured_minor += int(item.get("captured_minor", 0))
                 charge.refunded_minor += int(item.get("refunded_minor", 0))
         return dict(charges)
 
-    def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
-        wanted = set(skus)
-        stock = {}
-        for item in self._items("inventory"):
-            sku = str(item["pk"]).removeprefix("SKU#")
-            if str(item["sk"]).startswith("STOCK#") and sku in wanted:
-                stock[sku] = StockBook(int(item.get("available", 0)), int(item.get("held", 0)))
-        return stock
+    def returns(self) -> dict[str, list[ReturnBook]]:
+        returns: dict[str, list[ReturnBook]] = defaultdict(list)
+        for item in self._items("shipping", _RETURN, ("RETURN#",)):
+            found = _to_return(item)
+            returns[found.order_id].append(found)
+        return dict(returns)
 
-    def _items(self, table: str) -> Iterator[Item]:
-        """Page through a whole table, consistently."""
-        read = TypeDeserializer().deserialize
+    def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
+        # By key: the table is mostly holds and ledger, and a scan would read through all of it.
+        return {
+            str(item["pk"]).removeprefix("SKU#"): StockBook(
+                int(item.get("available", 0)), int(item.get("held", 0))
+            )
+            for item in self._levels(sorted(set(skus)))
+        }
+
+    def _levels(self, skus: Sequence[str]) -> Iterator[Item]:
+        table = f"tradepost-{self._stage}-inventory"
+        for at in range(0, len(skus), _KEYS_PER_READ):
+            keys = [
+                {"pk": {"S": f"SKU#{sku}"}, "sk": {"S": _LEVEL_KEY}}
+                for sku in skus[at : at + _KEYS_PER_READ]
+            ]
+            wanted: Any = {table: {"Keys": keys, "ConsistentRead": True}}
+            for _ in range(_ROUNDS_MAX):
+                try:
+                    answer = self._client.batch_get_item(RequestItems=wanted)
+                except (BotoCoreError, ClientError) as error:
+                    raise UnreadableBooksError(f"{table} cannot be read: {error}") from error
+                yield from (_read(item) for item in answer["Responses"].get(table, []))
+                wanted = answer.get("UnprocessedKeys")
+                if not wanted:
+                    break
+            else:
+                raise UnreadableBooksError(f"{table} cannot be read: it left keys unprocessed")
+
+    def _items(
+        self, table: str, attributes: Sequence[str], sort_keys: Sequence[str]
+    ) -> Iterator[Item]:
+        """Page through a table, consistently: these attributes of the items whose key begins so.
+
+        What is left out never leaves the table's side: order lines, addresses, holds.
+        """
+        names = {f"#{name}": name for name in ("pk", "sk", *attributes)}
+        values = {f":sk{at}": {"S": beginning} for at, beginning in enumerate(sort_keys)}
         pages = self._client.get_paginator("scan").paginate(
-            TableName=f"tradepost-{self._stage}-{table}", ConsistentRead=True
+            TableName=f"tradepost-{self._stage}-{table}",
+            ConsistentRead=True,
+            ProjectionExpression=", ".join(names),
+            FilterExpression=" OR ".join(f"begins_with(#sk, {value})" for value in values),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
         )
         try:
             for page in pages:
                 for item in page["Items"]:
-                    yield {name: read(value) for name, value in item.items()}
+                    yield _read(item)
         except (BotoCoreError, ClientError) as error:
             raise UnreadableBooksError(f"the table {table} cannot be read: {error}") from error
 
@@ -176,12 +238,31 @@ def _books_in_aws(stage: str) -> TableBooks:
         raise UnreadableBooksError(f"the shop's tables cannot be found: {error}") from error
 
 
+def _read(item: Mapping[str, Any]) -> Item:
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+
 def _to_order(item: Item) -> OrderBook:
     return OrderBook(
         order_id=str(item.get("order_id") or item["pk"].removeprefix("ORDER#")),
         email=str(item.get("email", "")),
         status=str(item["status"]),
         total_minor=int(item["total_minor"]),
+        refunded_minor=int(item.get("refunded_minor", 0)),
+    )
+
+
+def _to_return(item: Item) -> ReturnBook:
+    resellable: Counter[str] = Counter()
+    for line in item.get("received", ()):
+        if line["condition"] == "resellable":
+            resellable[line["sku"]] += int(line["quantity"])
+    return ReturnBook(
+        return_id=str(item["return_id"]),
+        order_id=str(item["order_id"]),
+        status=str(item["status"]),
+        amount_minor=int(item.get("refund_minor") or 0),
+        resellable=dict(resellable),
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from infra.cli.dead_letters.command import app as dead_letters
 from infra.cli.dev import dev
 from infra.cli.exporter import export_products
 from infra.cli.flash_sale import flash_sale
 from infra.cli.importer import import_products
 from infra.cli.replay.command import replay_history
+from infra.event_compatibility import release_events
 from infra.event_schemas import schemas
 from infra.package.command import package
 
@@ -20,8 +22,10 @@ app.command("import")(import_products)
 app.command("export")(export_products)
 app.command("replay")(replay_history)
 app.command("flash-sale")(flash_sale)
+app.add_typer(dead_letters, name="dlq")
 app.command()(package)
 app.command()(schemas)
+app.command()(release_events)
 
 
 @app.callback()

@@ -78,7 +78,9 @@ class Gateway:
         answer = self.handle(_request_of(environ))
         phrase = _PHRASES.get(answer.status, "Unknown")
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
-        headers = [*answer.headers, ("Content-Length", str(len(body)))]
+        headers = list(answer.headers)
+        if answer.status != HTTPStatus.NOT_MODIFIED:
+            headers.append(("Content-Length", str(len(body))))
         start_response(f"{answer.status} {phrase}", headers)
         return [body]
 
@@ -223,7 +225,7 @@ def _answer(result: Any, request_id: str) -> Answer:
     for name, values in (result.get("multiValueHeaders") or {}).items():
         headers += [(name, str(value)) for value in values]
     names = {name.lower() for name, _ in headers}
-    if "content-type" not in names:
+    if "content-type" not in names and result["statusCode"] != HTTPStatus.NOT_MODIFIED:
         headers.append(("Content-Type", "application/json"))
     if "x-request-id" not in names:
         headers.append(("X-Request-Id", request_id))

@@ -28,6 +28,7 @@ from infra.local.gateway import Gateway
 from infra.local.mailbox import Mailbox
 from infra.local.mappings import Mappings
 from infra.local.pump import Pump
+from tradepost.platform.cache import forget_everything
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
@@ -123,6 +124,7 @@ class LocalStack:
             if isinstance(source, StreamSource):
                 source.restart()
         self.mailbox.clear()
+        forget_everything()
         self.gateway.authorizers.forget()
 
     def _start(self) -> None:
@@ -177,6 +179,8 @@ class LocalStack:
             STAGE=self.stage,
         )
         os.environ.pop("AWS_PROFILE", None)
+        # Lines for CloudWatch, which nobody reads here.
+        os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
 
     def _use_credentials(self) -> None:
         # moto answers anybody; these make sure that nobody is ever asked for real.

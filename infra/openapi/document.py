@@ -40,6 +40,17 @@ _IF_MATCH = {
 }
 
 
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of the answer the caller has; 304 without a body if it still holds.",
+    "schema": {"type": "string"},
+}
+
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+
+
 def generate(apps: Iterable[Service]) -> dict[str, Any]:
     """Describe the API of the apps. The same apps give the same document, key for key."""
     ordered = sorted(apps, key=lambda app: str(app.app_name))
@@ -121,6 +132,8 @@ def _parameters(spec: RouteSpec, schemas: Schemas) -> list[dict[str, Any]]:
         parameters.append(_IDEMPOTENCY_KEY)
     if spec.takes_if_match:
         parameters.append(_IF_MATCH)
+    if spec.is_cacheable:
+        parameters.append(_IF_NONE_MATCH)
     return parameters
 
 
@@ -139,9 +152,11 @@ def _success(spec: RouteSpec, schemas: Schemas) -> dict[str, Any]:
     models = answers(spec)
     nothing = spec.answer is type(None) or spec.answer is None
     status = HTTPStatus.NO_CONTENT if nothing else HTTPStatus(spec.status)
-    headers: dict[str, Any] = {"X-Request-Id": {"schema": {"type": "string"}}}
-    if spec.takes_if_match:
-        headers["ETag"] = {"schema": {"type": "string"}}
+    headers: dict[str, Any] = {"X-Request-Id": _TEXT}
+    if spec.takes_if_match or spec.is_cacheable:
+        headers["ETag"] = _TEXT
+    if spec.is_cacheable:
+        headers["Cache-Control"] = _TEXT
     response: dict[str, Any] = {"description": status.phrase, "headers": headers}
     if models:
         options = [schemas.of(model, "serialization") for model in models]
@@ -149,4 +164,8 @@ def _success(spec: RouteSpec, schemas: Schemas) -> dict[str, Any]:
         response["content"] = {"application/json": {"schema": schema}}
     elif spec.answer is str:
         response["content"] = {"text/html": {"schema": {"type": "string"}}}
-    return {str(status.value): response}
+    told = {str(status.value): response}
+    if spec.is_cacheable:
+        unchanged = HTTPStatus.NOT_MODIFIED
+        told[str(unchanged.value)] = {"description": unchanged.phrase, "headers": headers}
+    return told

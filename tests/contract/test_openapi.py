@@ -63,6 +63,17 @@ def test_headers_that_a_route_takes_are_parameters(operations):
 
         assert ("Idempotency-Key" in headers) == spec.needs_idempotency_key
         assert ("If-Match" in headers) == spec.takes_if_match
+        assert ("If-None-Match" in headers) == spec.is_cacheable
+
+
+def test_what_may_be_kept_is_told_with_its_tag_and_how_it_is_asked_for_again(operations):
+    for spec, operation in operations:
+        told = operation["responses"]
+
+        assert ("304" in told) == spec.is_cacheable
+        if spec.is_cacheable:
+            assert {"ETag", "Cache-Control"} <= told["200"]["headers"].keys()
+            assert told["304"].get("content") is None
 
 
 def test_every_declared_refusal_is_told(operations):

@@ -62,6 +62,7 @@ def test_the_api_table_marks_the_headers_a_route_takes(route):
     spec = declared()[route]
 
     assert bool(re.search(r"; K\b", told)) == spec.needs_idempotency_key
+    assert bool(re.search(r"; N\b", told)) == spec.is_cacheable
     if spec.takes_if_match:
         assert re.search(r"; M\b", told)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.routes import NOWHERE, ROUTES, body_of, headers_of, named, role_for
 from tests.system.wire import Answer, Wire
-from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.auth import Role
 
 Tokens = dict[Role | None, str | None]
 Route = tuple[str, str]
@@ -46,9 +46,32 @@ def test_every_answer_of_the_app_is_closed_to_sniffing_framing_and_keeping(
         spec.method, path, b"x", token=token, headers={**headers, "Content-Type": "text/plain"}
     )
 
-    assert_closed(right, private=spec.roles != PUBLIC or right.status >= 400)
+    # The public keys are for everybody, too, and are kept for as long as they say.
+    is_kept = spec.is_cacheable or spec.path == "/.well-known/jwks.json"
+    assert_closed(right, private=not is_kept or right.status >= 400)
     assert wrong.status == 415
     assert_closed(wrong, private=True)
+
+
+@pytest.mark.parametrize(
+    "route", sorted(route for route, spec in ROUTES.items() if spec.is_cacheable), ids=named
+)
+def test_an_answer_that_everybody_may_keep_is_the_same_with_and_without_a_token(
+    wire: Wire, tokens: Tokens, route: Route
+) -> None:
+    path = ROUTES[route].path.format(**NOWHERE)
+
+    answers = [wire.send("GET", path, token=token) for token in tokens.values()]
+
+    told = [
+        (answer.status, answer.headers.get("etag"), answer.headers["cache-control"][:15])
+        for answer in answers
+    ]
+    assert len(set(told)) == 1
+    assert told[0] in {
+        (200, answers[0].headers.get("etag"), "public, max-age"),
+        (404, None, "no-store"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -12,6 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from infra.cli.main import app
+from tests.system.hearing import consumed_queues
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,3 +53,11 @@ def test_the_first_purchase_ends_in_a_confirmed_order_a_parcel_and_a_mail(shop_u
     assert '"status":"CONFIRMED"' in run.stdout
     assert '"status":"LABELLED"' in run.stdout
     assert "is confirmed" in run.stdout
+
+
+def test_the_dead_letter_tool_finds_the_shop_that_runs_here(shop_url: str) -> None:
+    listed = CliRunner().invoke(app, ["dlq", "list", "--json", "--url", shop_url])
+    shown = CliRunner().invoke(app, ["dlq", "show", "orders-facts", "--url", shop_url])
+
+    assert [json.loads(line)["name"] for line in listed.output.splitlines()] == consumed_queues()
+    assert (shown.exit_code, shown.output) == (0, "0 shown of about 0 in orders-facts\n")

@@ -4,8 +4,9 @@ The `carts` table.
     pk                sk            item       attributes
     CART#<person>     CART          cart       status, version, order_id, lines: [sku, title,
                                                quantity, amount_minor, currency, weight_grams]
-    OFFER#<sku>       OFFER         offer      title, amount_minor, currency, weight_grams,
-                                               version, on_sale
+    OFFER#<sku>       OFFER         offer      sku, and for each product that ever had it
+                                               `by <product_id>`: version, stated_at, on_sale,
+                                               title, amount_minor, currency, weight_grams
     CHECKOUT#<order>  CHECKOUT      checkout   order_id, customer_id, email, shipping_address,
                                                payment_method, amount_minor, currency,
                                                shipping_minor, shipping_service, line_count, status,
@@ -17,10 +18,13 @@ The `carts` table.
     index      keys              serves
     running    running, due_at   the sweep: checkouts that are not over
 
-A person has one cart, under their own id, so whoever holds the token holds the cart. Offers are
-carts' projection of the catalogue: an offer off sale stays, with its version, so that older news
-cannot bring it back. `running` names one of a few buckets of the index, and goes with `due_at`
-when the checkout is over or under review.
+A person has one cart, under their own id, so whoever holds the token holds the cart. `running`
+names one of a few buckets of the index, and goes with `due_at` when the checkout is over or under
+review.
+
+Offers are carts' projection of the catalogue: an offer off sale stays, with its version, so that
+older news cannot bring it back. A SKU that one product gave up may be another's, and their
+versions say nothing of each other: what each product said last is kept beside the others'.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ from carts.model import (
     CheckoutNotFoundError,
     CheckoutStatus,
     Offer,
+    ProductNews,
     Shipping,
 )
 from tradepost.kernel.clock import from_text, to_text
@@ -60,9 +65,12 @@ if TYPE_CHECKING:
 
 LINES_PER_CHUNK = 200
 
+# An offer's attribute of what one product says: `by prd_...`.
+_BY = "by "
+
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
-_IS_NEWER = "attribute_not_exists(pk) OR #version < :version"
+_IS_NEWER = "attribute_not_exists(#by) OR #by.#version < :version"
 _IS_RUNNING = "#status = :running"
 _HAS_NOT_ENDED = "#status = :running OR #status = :under_review"
 _IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
@@ -89,7 +97,7 @@ class DynamoDBCarts:
 
     def offers(self, skus: Sequence[str]) -> dict[str, Offer]:
         items = get_all(self._client, self._table, [_offer_key(sku) for sku in dict.fromkeys(skus)])
-        return {item["sku"]: _to_offer(item) for item in items if item["on_sale"]}
+        return {item["sku"]: offer for item in items if (offer := _to_offer(item)) is not None}
 
     def save(self, cart: Cart) -> None:
         try:
@@ -243,30 +251,38 @@ class DynamoDBCarts:
             # It has ended meanwhile.
             failed_conditions(error)
 
-    def put_offer(self, offer: Offer) -> None:
-        self._put_if_newer(
+    def put_offer(self, offer: Offer, news: ProductNews) -> None:
+        self._say_if_newer(
             {
+                "on_sale": True,
                 "title": offer.title,
                 "amount_minor": offer.unit_price.amount_minor,
                 "currency": offer.unit_price.currency,
                 "weight_grams": offer.weight_grams,
-                "on_sale": True,
             },
             offer.sku,
-            offer.version,
+            news,
         )
 
-    def withdraw_offer(self, sku: str, version: int) -> None:
-        self._put_if_newer({"on_sale": False}, sku, version)
+    def withdraw_offer(self, sku: str, news: ProductNews) -> None:
+        self._say_if_newer({"on_sale": False}, sku, news)
 
-    def _put_if_newer(self, attributes: Item, sku: str, version: int) -> None:
+    def _say_if_newer(self, said: Item, sku: str, news: ProductNews) -> None:
+        stated = {**said, "version": news.version, "stated_at": to_text(news.stated_at)}
         try:
-            self._client.put_item(
+            self._client.update_item(
                 TableName=self._table,
-                Item=to_item({**_offer_key(sku), "sku": sku, "version": version, **attributes}),
+                Key=to_item(_offer_key(sku)),
+                UpdateExpression="SET #sku = :sku, #by = :stated",
                 ConditionExpression=_IS_NEWER,
-                ExpressionAttributeNames={"#version": "version"},
-                ExpressionAttributeValues=to_item({":version": version}),
+                ExpressionAttributeNames={
+                    "#sku": "sku",
+                    "#by": f"{_BY}{news.product_id}",
+                    "#version": "version",
+                },
+                ExpressionAttributeValues=to_item(
+                    {":sku": sku, ":stated": stated, ":version": news.version}
+                ),
             )
         except ClientError as error:
             failed_conditions(error)
@@ -364,13 +380,20 @@ def _to_cart(cart_id: str, item: Item) -> Cart:
     )
 
 
-def _to_offer(item: Item) -> Offer:
+def _to_offer(item: Item) -> Offer | None:
+    """Read what is on sale; None if no product sells the SKU any more.
+
+    Two products sell it only until the news arrives that the first gave it up.
+    """
+    stated = [said for name, said in item.items() if name.startswith(_BY) and said["on_sale"]]
+    if not stated:
+        return None
+    latest = max(stated, key=lambda said: str(said["stated_at"]))
     return Offer(
         sku=item["sku"],
-        title=item["title"],
-        unit_price=Money(item["amount_minor"], item["currency"]),
-        weight_grams=item["weight_grams"],
-        version=item["version"],
+        title=latest["title"],
+        unit_price=Money(latest["amount_minor"], latest["currency"]),
+        weight_grams=latest["weight_grams"],
     )
 
 

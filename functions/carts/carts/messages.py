@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from carts.model import Checkout, Offer
+from carts.model import Checkout, Offer, ProductNews
 from tradepost.kernel.clock import to_text
 from tradepost.kernel.money import Money
 from tradepost.platform.bodies import StepInput
@@ -23,7 +23,16 @@ class _Variant(BaseModel):
     weight_grams: int
 
 
-class ProductOnSale(Fact):
+class _ProductFact(Fact):
+    product_id: str
+    occurred_at: AwareDatetime
+
+    @property
+    def news(self) -> ProductNews:
+        return ProductNews(self.product_id, self.version, self.occurred_at)
+
+
+class ProductOnSale(_ProductFact):
     """product.published and product.changed."""
 
     variants: list[_Variant]
@@ -36,13 +45,12 @@ class ProductOnSale(Fact):
                 title=variant.title,
                 unit_price=Money(variant.amount_minor, variant.currency),
                 weight_grams=variant.weight_grams,
-                version=self.version,
             )
             for variant in self.variants
         ]
 
 
-class ProductWithdrawn(Fact):
+class ProductWithdrawn(_ProductFact):
     skus: list[str]
 
 

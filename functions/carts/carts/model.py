@@ -157,14 +157,22 @@ class GuestTokenError(InvalidError):
 
 
 @dataclass(frozen=True, slots=True)
+class ProductNews:
+    """Which state of which product an offer is told by: newer news has a higher version."""
+
+    product_id: str
+    version: int
+    stated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """What carts knows of a variant on sale. `version` is its product's."""
+    """What carts knows of a variant on sale."""
 
     sku: str
     title: str
     unit_price: Money
     weight_grams: int
-    version: int
 
 
 @dataclass(frozen=True, slots=True)

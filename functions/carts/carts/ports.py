@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from carts.model import Cart, Checkout, CheckoutStatus, Offer
+from carts.model import Cart, Checkout, CheckoutStatus, Offer, ProductNews
 
 
 class CartRepository(Protocol):
@@ -61,11 +61,11 @@ class CartRepository(Protocol):
     def postpone(self, order_id: str, until: datetime) -> None:
         """Have a checkout that was taken up due again at `until`, if it still runs."""
 
-    def put_offer(self, offer: Offer) -> None:
-        """Store an offer unless a newer version of it is known."""
+    def put_offer(self, offer: Offer, news: ProductNews) -> None:
+        """Store a product's offer unless newer news of that product is known for the SKU."""
 
-    def withdraw_offer(self, sku: str, version: int) -> None:
-        """Take an offer off sale unless a newer version of it is known."""
+    def withdraw_offer(self, sku: str, news: ProductNews) -> None:
+        """Take a product's offer off sale unless newer news of that product is known."""
 
 
 class CheckoutRunner(Protocol):

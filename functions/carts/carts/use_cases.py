@@ -18,6 +18,7 @@ from carts.model import (
     CheckoutNotFoundError,
     CheckoutStatus,
     Offer,
+    ProductNews,
     QuoteExpiredError,
     QuoteMismatchError,
     Shipping,
@@ -319,14 +320,14 @@ def sweep_checkouts(*, carts: CartRepository, runner: CheckoutRunner, now: Clock
     return len(due)
 
 
-def follow_offer(offer: Offer, *, carts: CartRepository) -> None:
+def follow_offer(offer: Offer, news: ProductNews, *, carts: CartRepository) -> None:
     """Take over an offer that catalog published. Late and repeated news changes nothing."""
-    carts.put_offer(offer)
+    carts.put_offer(offer, news)
 
 
-def withdraw_offer(sku: str, version: int, *, carts: CartRepository) -> None:
-    """Stop selling what catalog took off sale. Late and repeated news changes nothing."""
-    carts.withdraw_offer(sku, version)
+def withdraw_offer(sku: str, news: ProductNews, *, carts: CartRepository) -> None:
+    """Stop selling what a product took off sale. Late and repeated news changes nothing."""
+    carts.withdraw_offer(sku, news)
 
 
 def _change(

@@ -40,7 +40,8 @@ def show_product(handle: str, *, products: ProductRepository) -> Product:
     ProductNotFoundError
         Unknown or withdrawn: the public cannot tell which.
     """
-    product = products.find_many([handle]).get(handle)
+    # As the last write left it: what is read here may be kept and shown for a while.
+    product = products.find(handle)
     if product is None or not product.is_on_sale:
         raise ProductNotFoundError(handle)
     return product

@@ -5,14 +5,15 @@ An order and the states it may take.
        │ └───────────────────────────▲ │   │         │   ▲ └───────────────────▲
        │                   │           │   │         │   │ the parcel was handed over first
        └─ refused, too late or cancelled ──┴─────────┴▶ CANCELLING ──▶ CANCELLED
-    any of PENDING, AWAITING_PAYMENT, CAPTURING, CANCELLING ◀──▶ NEEDS_ATTENTION
+    any of PENDING, AWAITING_PAYMENT, CAPTURING, CANCELLING ◀──▶ NEEDS_ATTENTION ──▶ SHIPPED ...
 
 PENDING and AWAITING_PAYMENT decide the direction of a checkout: leaving them for CAPTURING or for
 CANCELLING is one conditional write, which exactly one of all the executions and requests at work
 can win. What is held, authorized or booked meanwhile is known to its owner and not repeated here.
 
 A confirmed order is turned round the same way. Calling off its parcel is the first undo, so an
-order whose parcel turns out to be handed over has lost nothing yet, and goes forward again.
+order whose parcel turns out to be handed over has lost nothing yet, and goes forward again, even
+from where it was set aside: the parcel has decided what an operator was asked.
 """
 
 from __future__ import annotations
@@ -71,9 +72,11 @@ _NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
         }
     ),
     OrderStatus.CANCELLED: frozenset(),
-    # Back to where it was set aside, or into the undo: an operator decides.
+    # Back to where it was set aside, or into the undo: an operator decides. Or its parcel does.
     OrderStatus.NEEDS_ATTENTION: frozenset(
         {
+            OrderStatus.SHIPPED,
+            OrderStatus.DELIVERED,
             OrderStatus.PENDING,
             OrderStatus.AWAITING_PAYMENT,
             OrderStatus.CAPTURING,
@@ -91,6 +94,10 @@ _FORWARD = (
     OrderStatus.SHIPPED,
     OrderStatus.DELIVERED,
 )
+_HAVE_BEEN_CONFIRMED = frozenset(
+    {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
+)
+_OFF_THE_WAY = frozenset({OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION})
 BEFORE_THE_PIVOT = frozenset({OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT})
 _HAVE_A_REASON = frozenset(
     {OrderStatus.CANCELLING, OrderStatus.CANCELLED, OrderStatus.NEEDS_ATTENTION}
@@ -232,11 +239,11 @@ class Order:
         Raises
         ------
         OrderTransitionError
-            The table above has no such arrow, or the order was never confirmed and would go
-            forward from CANCELLING.
+            The table above has no such arrow, or the order was never confirmed and would get
+            past that from CANCELLING or NEEDS_ATTENTION.
         """
-        never_confirmed = self.status is OrderStatus.CANCELLING and self.confirmed_at is None
-        if status not in _NEXT[self.status] or (never_confirmed and status in _FORWARD):
+        never_confirmed = self.status in _OFF_THE_WAY and self.confirmed_at is None
+        if status not in _NEXT[self.status] or (never_confirmed and status in _HAVE_BEEN_CONFIRMED):
             raise OrderTransitionError(self.order_id, self.status, status)
         return replace(
             self,

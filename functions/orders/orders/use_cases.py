@@ -332,12 +332,13 @@ def follow_parcel(
 ) -> Order:
     """Record what the carrier says. News that is late or repeated changes nothing.
 
-    An order that is being cancelled was too late to be: its parcel cannot be called off.
+    An order that is being cancelled, or whose cancelling was set aside, was too late to be: its
+    parcel cannot be called off.
 
     Raises
     ------
     OrderTransitionError
-        The order is not confirmed: the message waits and comes again.
+        The order was never confirmed: the message waits and comes again.
     """
 
     def decide(order: Order) -> Order:

@@ -19,24 +19,33 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import stripe
 
 from payments.model import (
     AlreadyCapturedError,
     CaptureRefusedError,
-    InsufficientFundsError,
     PaymentDeclinedError,
     ProviderUnavailableError,
     RefundRefusedError,
-    UnknownChargeError,
 )
 from payments.ports import Charge, ChargeStatus, ProviderEvent, RawMessage
-from payments.stripe_amounts import from_stripe, to_stripe
+from payments.stripe_amounts import to_stripe
+from payments.stripe_answers import (
+    charge_of,
+    decline_of,
+    is_decided,
+    is_failure,
+    order_of,
+    outcome_unknown,
+    set_aside,
+    status_of,
+    status_told,
+    was_answered_before,
+)
 from tradepost.kernel.money import Money
 from tradepost.platform.webhooks import WebhookSignatureError
 
@@ -55,15 +64,6 @@ _SIGNATURE_HEADER = "stripe-signature"
 
 # docs.stripe.com/api/pagination: 1 to 100.
 _PAGE_MAX = 100
-
-_STATUSES = {
-    "requires_payment_method": ChargeStatus.OPENED,
-    "requires_confirmation": ChargeStatus.OPENED,
-    "requires_action": ChargeStatus.REQUIRES_ACTION,
-    "requires_capture": ChargeStatus.AUTHORIZED,
-    "succeeded": ChargeStatus.CAPTURED,
-    "canceled": ChargeStatus.VOIDED,
-}
 
 
 def client_of(api_key: str, api_base: str) -> stripe.StripeClient:
@@ -105,7 +105,7 @@ class StripeProvider:
         Where the key is forgotten, a repetition opens another intent. No money moves on it, and
         nobody confirms an intent that our book does not name.
         """
-        with _outcome_unknown("open"):
+        with outcome_unknown("open"):
             intent = self._intents.create(
                 {
                     "amount": to_stripe(amount),
@@ -134,18 +134,18 @@ class StripeProvider:
         try:
             intent = self._decided("authorize", reference, confirm)
         except stripe.CardError as error:
-            raise _decline(error.error) from error
+            raise decline_of(error.error) from error
         except stripe.InvalidRequestError as error:
             intent = self._read(reference)
-            if _status(intent) is ChargeStatus.OPENED:
+            if status_of(intent) is ChargeStatus.OPENED:
                 # A means of payment that is unknown, or that was used before: without a customer at
                 # Stripe it serves once, and the error names no parameter. Others are our mistake.
                 if error.param in (None, "payment_method"):
                     raise PaymentDeclinedError from error
                 raise
-        if _was_answered_before(intent):
+        if was_answered_before(intent):
             intent = self._read(reference)
-        return _set_aside(intent)
+        return set_aside(intent)
 
     def capture(self, key: str, *, reference: str, amount: Money) -> None:
         def capture() -> PaymentIntent:
@@ -170,7 +170,7 @@ class StripeProvider:
             if can_be_captured:
                 raise
             raise CaptureRefusedError(reference) from error
-        if _status(intent) is not ChargeStatus.CAPTURED:
+        if status_of(intent) is not ChargeStatus.CAPTURED:
             raise ProviderUnavailableError("the capture failed, or goes on")
 
     def void(self, key: str, *, reference: str) -> None:
@@ -186,14 +186,14 @@ class StripeProvider:
             if charge.status is not ChargeStatus.VOIDED:
                 raise
             return
-        if _status(intent) is not ChargeStatus.VOIDED:
+        if status_of(intent) is not ChargeStatus.VOIDED:
             raise ProviderUnavailableError("the void failed, or goes on")
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
         refund = self._refund_sent(key, reference)
         if refund is None:
             try:
-                with _outcome_unknown("refund", reference):
+                with outcome_unknown("refund", reference):
                     refund = self._refunds.create(
                         {
                             "payment_intent": reference,
@@ -209,7 +209,7 @@ class StripeProvider:
             raise RefundRefusedError(f"Stripe: the refund {refund.id} is {refund.status}")
 
     def _refund_sent(self, key: str, reference: str) -> stripe.Refund | None:
-        with _outcome_unknown("refund", reference):
+        with outcome_unknown("refund", reference):
             page = self._refunds.list({"payment_intent": reference, "limit": _PAGE_MAX})
             for refund in page.auto_paging_iter():
                 if refund.metadata is not None and refund.metadata.to_dict().get("key") == key:
@@ -218,7 +218,7 @@ class StripeProvider:
 
     def charge(self, reference: str) -> Charge:
         """Read a charge. Raises UnknownChargeError, ProviderUnavailableError."""
-        return _charge(self._read(reference))
+        return charge_of(self._read(reference))
 
     def charges_between(
         self, start: datetime, end: datetime, after: str | None
@@ -235,11 +235,11 @@ class StripeProvider:
         }
         if after is not None:
             wanted["starting_after"] = after
-        with _outcome_unknown("list"):
+        with outcome_unknown("list"):
             listed = self._intents.list(wanted)
         # What is still being decided belongs to a later listing.
-        told = [intent for intent in listed.data if intent.status in _STATUSES]
-        ours = [_charge(intent) for intent in told if _order_of(intent.to_dict())]
+        told = [intent for intent in listed.data if is_decided(intent)]
+        ours = [charge_of(intent) for intent in told if order_of(intent.to_dict())]
         return ours, listed.data[-1].id if listed.has_more else None
 
     def event(self, raw: RawMessage, *, now: datetime) -> ProviderEvent | None:
@@ -247,12 +247,12 @@ class StripeProvider:
         self._verify(raw, now)
         event = json.loads(raw.body)
         about = event["data"]["object"]
-        order_id = _order_of(about)
+        order_id = order_of(about)
         if order_id is None:
             return None
         match about["object"]:
             case "payment_intent":
-                status = _status_told(about["status"], about.get("last_payment_error"))
+                status = status_told(about["status"], about.get("last_payment_error"))
                 return ProviderEvent(event["id"], about["id"], order_id, status)
             case "charge" if about.get("payment_intent"):
                 return ProviderEvent(event["id"], about["payment_intent"], order_id)
@@ -280,110 +280,17 @@ class StripeProvider:
         return True
 
     def _read(self, reference: str) -> PaymentIntent:
-        with _outcome_unknown("read", reference):
+        with outcome_unknown("read", reference):
             return self._intents.retrieve(reference, {"expand": ["latest_charge"]})
 
     def _decided(
         self, operation: str, reference: str, ask: Callable[[], PaymentIntent]
     ) -> PaymentIntent:
         """Ask; where Stripe answers that it failed, return the intent as it is by now."""
-        with _outcome_unknown(operation, reference):
+        with outcome_unknown(operation, reference):
             try:
                 return ask()
             except stripe.APIError as error:
-                if not _is_failure(error):
+                if not is_failure(error):
                     raise
         return self._read(reference)
-
-
-@contextmanager
-def _outcome_unknown(operation: str, reference: str | None = None) -> Iterator[None]:
-    """Translate what says nothing of the outcome, and that there is no such intent."""
-    try:
-        yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        raise ProviderUnavailableError(f"{operation}: {type(error).__name__}") from error
-    except stripe.APIError as error:
-        # 409: the same request is being worked on (docs.stripe.com/api/errors).
-        if not _is_failure(error) and error.http_status != 409:
-            raise
-        raise ProviderUnavailableError(f"{operation}: {error.http_status}") from error
-    except stripe.InvalidRequestError as error:
-        if error.http_status != 404 or reference is None:
-            raise
-        raise UnknownChargeError(reference) from error
-
-
-def _is_failure(error: stripe.APIError) -> bool:
-    return error.http_status is not None and error.http_status >= 500
-
-
-def _was_answered_before(intent: PaymentIntent) -> bool:
-    """Tell whether this is a stored answer, which says how things were when it was first given."""
-    answer = intent.last_response
-    return answer is not None and answer.headers.get("Idempotent-Replayed") == "true"
-
-
-def _set_aside(intent: PaymentIntent) -> Charge:
-    match _status(intent):
-        case ChargeStatus.DECLINED:
-            raise _decline(intent.last_payment_error)
-        case ChargeStatus.VOIDED:
-            raise PaymentDeclinedError
-        case ChargeStatus.OPENED:
-            raise ProviderUnavailableError("the confirmation failed, or goes on")
-        case _:
-            return _charge(intent)
-
-
-def _decline(told: stripe.StripeObject | None) -> PaymentDeclinedError:
-    # docs.stripe.com/declines/codes; whatever else the bank says is a no as well.
-    if told is not None and told.to_dict().get("decline_code") == "insufficient_funds":
-        return InsufficientFundsError()
-    return PaymentDeclinedError()
-
-
-def _status(intent: PaymentIntent) -> ChargeStatus:
-    status = _status_told(intent.status, intent.last_payment_error)
-    if status is None:
-        raise ProviderUnavailableError(f"the intent is {intent.status}: nothing is decided yet")
-    return status
-
-
-def _status_told(status: str, last_payment_error: object) -> ChargeStatus | None:
-    """Translate a status; None while nothing is decided."""
-    if status == "requires_payment_method" and last_payment_error:
-        return ChargeStatus.DECLINED
-    return _STATUSES.get(status)
-
-
-def _order_of(told: Mapping[str, Any]) -> str | None:
-    """Read which order something is about; None if it was not we who made it."""
-    order_id: str | None = (told.get("metadata") or {}).get("order_id")
-    return order_id
-
-
-def _charge(intent: PaymentIntent) -> Charge:
-    """Translate an intent that was asked for with its latest charge in it."""
-    status = _status(intent)
-    told = intent.to_dict()
-    latest = told.get("latest_charge") or {}
-    currency = told["currency"].upper()
-    was_authorized = latest.get("status") == "succeeded"
-    captured_minor = latest.get("amount_captured", 0)
-    redirect = (told.get("next_action") or {}).get("redirect_to_url") or {}
-    details = latest.get("payment_method_details") or {}
-    lapses_at = (details.get("card") or {}).get("capture_before")
-    return Charge(
-        reference=intent.id,
-        order_id=_order_of(told) or "",
-        status=status,
-        authorized=from_stripe(told["amount"] if was_authorized else 0, currency),
-        captured=from_stripe(captured_minor, currency),
-        # Until 2025-03-31 what a capture left was released as a refund, and counted here.
-        refunded=from_stripe(latest.get("amount_refunded", 0), currency),
-        action_url=redirect.get("url"),
-        expires_at=datetime.fromtimestamp(lapses_at, UTC)
-        if lapses_at and status is ChargeStatus.AUTHORIZED
-        else None,
-    )

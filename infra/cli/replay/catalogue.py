@@ -17,6 +17,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 
 from infra.cli.replay.classifying import (
+    TAKEN_BACK,
     RowKind,
     is_positive,
     kind_of,
@@ -30,7 +31,7 @@ _PLAIN_CODE = re.compile(r"[A-Z0-9.]{1,40}")
 _TITLE_MAX = 120
 _PRICES_MAX = 100
 # Enough digits for the largest readable count times the finest readable price, summed.
-_EXACT_DIGITS = 60
+EXACT_DIGITS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A sale, or a cancellation: then the quantities are those that came back."""
+    """A sale."""
 
     number: str
     customer: str | None  # None: a guest
@@ -60,6 +61,24 @@ class Invoice:
     @property
     def total_minor(self) -> int:
         return sum(line.total_minor for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledRow:
+    """One row of a cancellation: how many units came back, and what was given back for each."""
+
+    line: int  # in the file
+    cancellation: str
+    customer: str | None  # None: a guest
+    cancelled_at: datetime
+    code: str
+    price_minor: int
+    quantity: int  # units, above zero
+    is_discount: bool  # money given back for no goods
+
+    @property
+    def total_minor(self) -> int:
+        return self.price_minor * self.quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +123,7 @@ class ImpliedShop:
     """Everything the replay needs of a file, in the file's order."""
 
     invoices: tuple[Invoice, ...]
-    cancellations: tuple[Invoice, ...]
+    cancelled: tuple[CancelledRow, ...]
     products: tuple[Product, ...]
     skipped: tuple[Skipped, ...]
     naive: dict[str, Naive]  # of `known_customers` and of `guests`
@@ -129,17 +148,19 @@ def implied_shop(
     kinds = [(row, kind_of(row, services_sold=services_sold)) for row in history.rows]
     kept = _of_one_customer(_limited(kinds, limit))
     sales = [row for row, kind in kept if kind is RowKind.SALE]
-    with localcontext(prec=_EXACT_DIGITS):
+    with localcontext(prec=EXACT_DIGITS):
         naive = {
             "known_customers": _naive(each for each in kept if each[0].customer is not None),
             "guests": _naive(each for each in kept if each[0].customer is None),
         }
     return ImpliedShop(
         invoices=_invoices(sales),
-        cancellations=_invoices(row for row, kind in kept if kind is RowKind.RETURN),
+        cancelled=tuple(_cancelled(row, kind) for row, kind in kept if kind in TAKEN_BACK),
         products=_products(sales),
         skipped=tuple(
-            Skipped(row, kind) for row, kind in kept if kind not in (RowKind.SALE, RowKind.RETURN)
+            Skipped(row, kind)
+            for row, kind in kept
+            if kind is not RowKind.SALE and kind not in TAKEN_BACK
         ),
         naive=naive,
     )
@@ -160,7 +181,7 @@ def units_of(invoices: Iterable[Invoice]) -> dict[str, int]:
 
 def amounts_by_reason(skipped: Sequence[Skipped]) -> dict[str, Decimal]:
     """Sum the skipped rows' pounds by reason, signs as in the file."""
-    with localcontext(prec=_EXACT_DIGITS):
+    with localcontext(prec=EXACT_DIGITS):
         amounts: dict[str, Decimal] = defaultdict(Decimal)
         for each in skipped:
             amounts[each.reason.value] += each.row.amount
@@ -220,7 +241,7 @@ def _invoices(rows: Iterable[Row]) -> tuple[Invoice, ...]:
 def _invoice(number: str, rows: Sequence[Row]) -> Invoice:
     quantities: dict[tuple[str, int], int] = defaultdict(int)
     for row in rows:
-        quantities[row.code, _price_minor(row)] += abs(row.quantity)
+        quantities[row.code, _price_minor(row)] += row.quantity
     return Invoice(
         number=number,
         customer=next((row.customer for row in rows if row.customer is not None), None),
@@ -230,6 +251,19 @@ def _invoice(number: str, rows: Sequence[Row]) -> Invoice:
             Line(sku_of(code, price), code, price, quantity)
             for (code, price), quantity in quantities.items()
         ),
+    )
+
+
+def _cancelled(row: Row, kind: RowKind) -> CancelledRow:
+    return CancelledRow(
+        line=row.line,
+        cancellation=row.invoice,
+        customer=row.customer,
+        cancelled_at=row.placed_at,
+        code=row.code,
+        price_minor=_price_minor(row),
+        quantity=abs(row.quantity),
+        is_discount=kind is RowKind.DISCOUNT_GIVEN,
     )
 
 

@@ -3,6 +3,7 @@
 The first rule that fits decides:
 
     adjustment                invoice A…: the bookkeeping of bad debt
+    discount_given            code D on invoice C…: money given back on an order, without goods
     carriage, manual, …       the stock code names a service and no article (`service_of`)
     zero_quantity             nothing changed hands
     stock_correction          a negative quantity on an invoice that is no cancellation
@@ -33,10 +34,11 @@ _ADJUSTMENT = re.compile(r"A-?[0-9]+")
 
 
 class RowKind(StrEnum):
-    """What a row is. All but SALE and RETURN are reasons to skip it."""
+    """What a row is. All but SALE and what is TAKEN_BACK are reasons to skip it."""
 
     SALE = "sale"
     RETURN = "return"
+    DISCOUNT_GIVEN = "discount_given"
     ADJUSTMENT = "adjustment"
     CARRIAGE = "carriage"
     MANUAL = "manual"
@@ -57,6 +59,9 @@ class RowKind(StrEnum):
     FINER_THAN_MINOR_UNIT = "finer_than_minor_unit"
     OTHER_CUSTOMER = "other_customer"  # its invoice belongs to somebody else: decided by `implied`
 
+
+# What belongs to an earlier order.
+TAKEN_BACK = {RowKind.RETURN, RowKind.DISCOUNT_GIVEN}
 
 # In this order: a voucher's code may end in digits, a fee's may begin with a name.
 _SERVICES: tuple[tuple[re.Pattern[str], RowKind], ...] = (
@@ -85,10 +90,11 @@ def service_of(code: str) -> RowKind | None:
 def kind_of(row: Row, *, services_sold: bool) -> RowKind:
     """Classify one row; with `services_sold`, carriage and the like are articles too."""
     service = service_of(row.code)
-    is_cancellation = _CANCELLATION.fullmatch(row.invoice) is not None
+    is_cancellation = is_cancelled(row)
+    is_discount = is_cancellation and service is RowKind.DISCOUNT
     rules = (
         (_ADJUSTMENT.fullmatch(row.invoice) is not None, RowKind.ADJUSTMENT),
-        (service is not None and not services_sold, service or RowKind.SALE),
+        (service is not None and not (services_sold or is_discount), service or RowKind.SALE),
         (row.quantity == 0, RowKind.ZERO_QUANTITY),
         (row.quantity < 0 and not is_cancellation, RowKind.STOCK_CORRECTION),
         (row.quantity > 0 and is_cancellation, RowKind.POSITIVE_ON_CANCELLATION),
@@ -99,12 +105,19 @@ def kind_of(row: Row, *, services_sold: bool) -> RowKind:
     for fits, kind in rules:
         if fits:
             return kind
+    if is_discount:
+        return RowKind.DISCOUNT_GIVEN
     return RowKind.RETURN if is_cancellation else RowKind.SALE
+
+
+def is_cancelled(row: Row) -> bool:
+    """Tell whether a row stands on a cancellation."""
+    return _CANCELLATION.fullmatch(row.invoice) is not None
 
 
 def is_positive(row: Row) -> bool:
     """Tell whether a row counts in the file's naive total: sold, at a price, on an invoice."""
-    return row.quantity > 0 and row.price > 0 and not _CANCELLATION.fullmatch(row.invoice)
+    return row.quantity > 0 and row.price > 0 and not is_cancelled(row)
 
 
 def minor_units(price: Decimal) -> int | None:

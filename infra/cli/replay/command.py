@@ -30,13 +30,17 @@ def replay_history(
     list_to: Annotated[
         Path | None, typer.Option("--list", help="Write the rows not played there, as CSV.")
     ] = None,
+    matched_to: Annotated[
+        Path | None,
+        typer.Option("--matched", help="Write the cancelled rows and their orders there, as CSV."),
+    ] = None,
     email: Email = None,
     password: Password = None,
     stage: Stage = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object alone.")] = False,
 ) -> None:
     """Play a retailer's order history through the shop, and reconcile every penny."""
-    options = Options(file, limit, concurrency, run, sell_services, as_json, list_to)
+    options = Options(file, limit, concurrency, run, sell_services, as_json, list_to, matched_to)
     shop = Shop(url, connections=concurrency)
     err = Console(stderr=True)
     place = Place(

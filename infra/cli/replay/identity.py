@@ -14,6 +14,7 @@ from pathlib import Path
 
 from infra.cli.buying import address
 from infra.cli.replay.catalogue import Invoice
+from infra.cli.replay.planning import Reversal
 from infra.cli.shop import Json
 
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -49,8 +50,10 @@ class Run:
     def checkout_key(self, invoice: str) -> str:
         return f"replay-{self.name}-{_plain(invoice)}"
 
-    def refund_key(self, cancellation: str, invoice: str) -> str:
-        return f"replay-{self.name}-{_plain(cancellation)}-of-{_plain(invoice)}"
+    def reversal_key(self, reversal: Reversal) -> str:
+        cancellation, invoice = _plain(reversal.cancellation), _plain(reversal.invoice.number)
+        part = f"{reversal.kind}-{reversal.part}"
+        return f"replay-{self.name}-{part}-{cancellation}-of-{invoice}"
 
     def invoices_by_email(self, invoices: Iterable[Invoice]) -> dict[str, str]:
         return {self.email_of(invoice.number): invoice.number for invoice in invoices}

@@ -1,21 +1,22 @@
-"""The order of a replay: read, prepare, play, refund, reconcile, tell."""
+"""The order of a replay: read, prepare, sell, take back, reconcile, tell."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from infra.cli.books import Books, OrderBook, StockBook, UnreadableBooksError
-from infra.cli.buying import CART_LINES_MAX, await_on_sale, seconds_now
+from infra.cli.buying import CART_LINES_MAX, await_on_sale, growing_pauses, seconds_now
 from infra.cli.progress import Phases
-from infra.cli.replay.cancelling import Matching, Till, match, refunds_by_invoice
 from infra.cli.replay.catalogue import ImpliedShop, implied_shop, units_of
-from infra.cli.replay.identity import RUN_NAME, Run, run_of
-from infra.cli.replay.playing import Played, Player
+from infra.cli.replay.identity import RUN_NAME, Run, account_of, run_of
+from infra.cli.replay.matching import match
+from infra.cli.replay.planning import Kind, Reversal, plan, reversals_by_invoice
+from infra.cli.replay.playing import UNFINISHED, Played, Player
 from infra.cli.replay.preparing import (
     COUNTS_PER_REQUEST,
     PRODUCTS_PER_REQUEST,
@@ -27,10 +28,26 @@ from infra.cli.replay.preparing import (
     publish,
 )
 from infra.cli.replay.reading import UnreadableFileError, read_history
-from infra.cli.replay.reconciling import SOLD, Claims, Reconciliation, gather, reconcile
-from infra.cli.replay.report import Replayed, print_report, report_of, write_list
+from infra.cli.replay.reconciling import (
+    SOLD,
+    TAKEN_BACK,
+    Claims,
+    Reconciliation,
+    gather,
+    reconcile,
+    restocked_so_far,
+)
+from infra.cli.replay.report import Replayed, print_report, report_of, write_list, write_matches
+from infra.cli.replay.reversing import RECEIVED, Reverser
 from infra.cli.replay.timing import timing_of
-from infra.cli.shop import Session, Shop, ShopRefusedError, ShopUnreachableError, guest_session
+from infra.cli.shop import (
+    Session,
+    Shop,
+    ShopRefusedError,
+    ShopUnreachableError,
+    guest_session,
+    session_of,
+)
 from infra.cli.staff import NoCredentialsError
 
 EXIT_AGREES = 0
@@ -39,6 +56,8 @@ EXIT_NOT_PLAYED = 2
 
 # Refunds and projections may settle a moment after they were answered.
 _SETTLING_PAUSES_SECONDS = (1.0, 2.0, 4.0)
+# What an interrupted replay set going ends within this.
+_EARLIER_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,7 @@ class Options:
     services_sold: bool = False
     as_json: bool = False
     list_to: Path | None = None
+    matched_to: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +116,27 @@ def _replay(options: Options, place: Place) -> Replayed:
     if not shop.invoices:
         raise UnreadableFileError(f"{options.file.name} holds no sale")
     run = _run(options)
-    matching = match(shop.cancellations, shop.invoices)
+    matching = match(shop.cancelled, shop.invoices)
+    reversals = plan(matching.matches)
     if options.list_to is not None:
         write_list(options.list_to, history, shop, matching)
+    if options.matched_to is not None:
+        write_matches(options.matched_to, reversals)
     with place.phases:
         replay = _Replay(
-            place, place.staff(), place.books(), run, shop, matching, options.concurrency
+            place, place.staff(), place.books(), run, shop, reversals, options.concurrency
         )
-        played, reconciliation, problems = replay.play()
+        end = replay.play()
     return Replayed(
         run=run.name,
         history=history,
         shop=shop,
         matching=matching,
-        reconciliation=reconciliation,
-        timing=timing_of(played),
-        problems=problems,
+        reversals=reversals,
+        reconciliation=end.reconciliation,
+        timing=timing_of(end.played),
+        problems=end.problems,
+        taking_back_seconds=end.taking_back_seconds,
         seconds=seconds_now() - began,
     )
 
@@ -125,6 +150,16 @@ def _run(options: Options) -> Run:
 
 
 @dataclass(frozen=True, slots=True)
+class _End:
+    """What came of a replay. `problems` is what the shop refused."""
+
+    played: list[Played]
+    reconciliation: Reconciliation
+    problems: list[str]
+    taking_back_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Replay:
     """One replay of what a file implies, phase by phase."""
 
@@ -133,37 +168,71 @@ class _Replay:
     books: Books
     run: Run
     implied: ImpliedShop
-    matching: Matching
+    reversals: Sequence[Reversal]
     concurrency: int
 
-    def play(self) -> tuple[list[Played], Reconciliation, list[str]]:
-        """Prepare the shop, play everything, and compare; tell also what was refused."""
-        earlier = self._earlier_orders()
+    def play(self) -> _End:
+        """Prepare the shop, play everything, and compare."""
+        earlier, restocked = self._earlier()
+        sold = self._sold(earlier)
         self._publish()
-        stock_before = self._stock(earlier)
-        played = self._play_invoices(earlier)
+        stock_before = self._stock(sold)
+        customers = self._open_accounts(earlier)
+        played = self._sell(earlier, customers)
         orders = {each.invoice.number: each.order_id for each in played if each.order_id}
-        accepted, refused = self._refund(orders)
+        began = seconds_now()
+        refused = self._take_back(orders, customers)
+        ended = seconds_now()
         claims = Claims(
             invoices=self.implied.invoices,
             orders=orders,
-            refunds=self.matching.refunds,
-            accepted_minor=accepted,
+            reversals=self.reversals,
             invoice_by_email=self.run.invoices_by_email(self.implied.invoices),
-            sold_before=_sold(earlier),
+            sold_before=sold,
+            restocked_before=restocked,
             stock_before=stock_before,
         )
         problems = [f"invoice {p.invoice.number}: {p.problem}" for p in played if p.problem]
-        return played, self._reconcile(claims), [*problems, *refused]
+        return _End(played, self._reconcile(claims), [*problems, *refused], ended - began)
+
+    def _earlier(self) -> tuple[dict[str, OrderBook], dict[str, int]]:
+        """Find what an interrupted replay of the same run left, once nothing of it moves any more.
+
+        That is its orders by invoice, and the units by SKU that are back on the shelf.
+        """
+        pauses = iter(growing_pauses(_EARLIER_PATIENCE_SECONDS))
+        while True:
+            orders = self._earlier_orders()
+            # An empty shop has no returns to read.
+            returns = self.books.returns() if orders else {}
+            moves = any(order.status in UNFINISHED for order in orders.values()) or any(
+                each.status == RECEIVED
+                for order in orders.values()
+                for each in returns.get(order.order_id, ())
+            )
+            pause = next(pauses, None) if moves else None
+            if pause is None:
+                return orders, restocked_so_far(self.reversals, orders, returns)
+            self.place.shop.pause(pause)
 
     def _earlier_orders(self) -> dict[str, OrderBook]:
-        """Find what an interrupted replay of the same run left, by invoice."""
         invoice_by_email = self.run.invoices_by_email(self.implied.invoices)
         return {
             invoice_by_email[order.email]: order
             for order in self.books.orders().values()
             if order.email in invoice_by_email
         }
+
+    def _sold(self, earlier: Mapping[str, OrderBook]) -> frozenset[str]:
+        """Tell which invoices were sold before, those included that were cancelled since."""
+        cancelled = {
+            each.invoice.number for each in self.reversals if each.kind is Kind.CANCELLATION
+        }
+        return frozenset(
+            number
+            for number, order in earlier.items()
+            if order.status in SOLD or (order.status == TAKEN_BACK and number in cancelled)
+        )
 
     def _publish(self) -> None:
         requests = batches(self.implied.products, PRODUCTS_PER_REQUEST)
@@ -178,9 +247,8 @@ class _Replay:
             visitor = guest_session(self.place.shop)
             in_parallel(lambda skus: await_on_sale(visitor, skus), visits, 1, advance)
 
-    def _stock(self, earlier: Mapping[str, OrderBook]) -> dict[str, StockBook]:
+    def _stock(self, sold: frozenset[str]) -> dict[str, StockBook]:
         """Count in what is still to be sold; tell the stock of every SKU afterwards."""
-        sold = _sold(earlier)
         skus = self.implied.stock()
         to_sell = units_of(each for each in self.implied.invoices if each.number not in sold)
         counts = counts_to_make(to_sell, self.books.stock(skus))
@@ -195,9 +263,14 @@ class _Replay:
         standing = self.books.stock(skus)
         return {sku: standing.get(sku, StockBook(0, 0)) for sku in skus}
 
-    def _play_invoices(self, earlier: Mapping[str, OrderBook]) -> list[Played]:
+    def _open_accounts(self, earlier: Mapping[str, OrderBook]) -> dict[str, Session]:
+        """Open the accounts of those who buy; those who only give back have one already."""
         shop = self.place.shop
-        customers: dict[str, Session] = {}
+        customers: dict[str, Session] = {
+            name: session_of(shop, *account_of(name))
+            for name in (each.invoice.customer for each in self.reversals)
+            if name is not None
+        }
 
         def open_one(customer: str) -> None:
             customers[customer] = open_account(shop, customer)
@@ -207,16 +280,25 @@ class _Replay:
         names = list(dict.fromkeys(name for name in buyers if name is not None))
         with self.place.phases.phase("customers", len(names)) as advance:
             in_parallel(open_one, names, self.concurrency, advance)
-        player = Player(shop, self.staff, self.run, customers, earlier)
+        return customers
+
+    def _sell(
+        self, earlier: Mapping[str, OrderBook], customers: Mapping[str, Session]
+    ) -> list[Played]:
+        player = Player(self.place.shop, self.staff, self.run, customers, earlier)
         with self.place.phases.phase("orders", len(self.implied.invoices)) as advance:
             return player.play_all(self.implied.invoices, self.concurrency, advance)
 
-    def _refund(self, orders: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
-        groups = refunds_by_invoice(self.matching.refunds)
-        with self.place.phases.phase("refunds", len(groups)) as advance:
-            till = Till(self.staff, self.run, orders)
-            in_parallel(till.refund, groups, self.concurrency, advance)
-        return till.accepted_minor, till.problems
+    def _take_back(self, orders: Mapping[str, str], customers: Mapping[str, Session]) -> list[str]:
+        """Play what belongs to the orders; tell what the shop refused."""
+        reverser = Reverser(self.staff, self.run, orders, customers)
+        groups = reversals_by_invoice(self.reversals)
+        parcels = [group for group in groups if any(e.kind is Kind.RETURN for e in group)]
+        with self.place.phases.phase("parcels", len(parcels)) as advance:
+            in_parallel(reverser.deliver, parcels, self.concurrency, advance)
+        with self.place.phases.phase("taken back", len(groups)) as advance:
+            in_parallel(reverser.take_back, groups, self.concurrency, advance)
+        return reverser.problems
 
     def _reconcile(self, claims: Claims) -> Reconciliation:
         """Compare; where something differs, look again after it has had time to settle."""
@@ -230,7 +312,3 @@ class _Replay:
                 reconciliation = reconcile(claims, gather(self.books, skus))
             advance()
         return reconciliation
-
-
-def _sold(earlier: Mapping[str, OrderBook]) -> frozenset[str]:
-    return frozenset(number for number, order in earlier.items() if order.status in SOLD)

@@ -1,22 +1,29 @@
-"""What a replay tells: one object for programs, one table for people, one list of what was left."""
+"""What a replay tells: an object for programs, tables for people, lists of rows for bookkeepers."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.replay.cancelling import Matching
-from infra.cli.replay.catalogue import CURRENCY, ImpliedShop, Invoice, amounts_by_reason
-from infra.cli.replay.classifying import MINOR_PER_MAJOR
-from infra.cli.replay.reading import History
+from infra.cli.replay.catalogue import (
+    CURRENCY,
+    EXACT_DIGITS,
+    ImpliedShop,
+    Skipped,
+    amounts_by_reason,
+)
+from infra.cli.replay.classifying import MINOR_PER_MAJOR, is_cancelled
+from infra.cli.replay.matching import Matching, Unmatched
+from infra.cli.replay.planning import Kind, Reversal
+from infra.cli.replay.reading import History, Row
 from infra.cli.replay.reconciling import Reconciliation
 from infra.cli.replay.timing import Pace, Timing
 
@@ -24,6 +31,15 @@ Report = dict[str, Any]
 
 _DIFFERENCES_SHOWN_MAX = 50
 _BAD_ROW = "bad_row"
+_PENNY = Decimal("0.01")
+_LESS = {
+    Kind.CANCELLATION: "less_cancelled",
+    Kind.RETURN: "less_returned",
+    Kind.REFUND: "less_refunded",
+}
+assert set(_LESS) == set(Kind)
+
+Listed = TypeVar("Listed", Unmatched, Skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +50,11 @@ class Replayed:
     history: History
     shop: ImpliedShop
     matching: Matching
+    reversals: Sequence[Reversal]
     reconciliation: Reconciliation
     timing: Timing
-    problems: Sequence[str]  # checkouts and refunds the shop refused
+    problems: Sequence[str]  # what the shop refused
+    taking_back_seconds: float  # parcels, cancellations, returns and refunds
     seconds: float
 
 
@@ -67,13 +85,13 @@ def report_of(replayed: Replayed) -> Report:
         "revenue_minor": asdict(books.revenue),
         "sales_minor": asdict(books.sales),
         "refunds_minor": asdict(books.refunds),
-        "cancellations": _cancellations(shop, replayed.matching),
-        "not_yet_possible": _not_yet_possible(replayed.matching),
+        "from_sales_to_revenue": _from_sales_to_revenue(replayed),
+        "cancellations": _cancellations(replayed),
         "stock": asdict(books.stock),
         "problems": list(replayed.problems),
         "differences": list(books.differences[:_DIFFERENCES_SHOWN_MAX]),
         "differences_count": len(books.differences),
-        "timing": _timing(replayed.timing, replayed.seconds),
+        "timing": _timing(replayed),
     }
 
 
@@ -84,14 +102,15 @@ def print_report(report: Report, console: Console) -> None:
         "Invoices and orders": _counts(report),
         "Rows skipped, with pounds": _skipped(report),
         **{f"From positive rows to sales: {group}": b for group, b in report["bridge"].items()},
-        "Cancellations": _flat(report["cancellations"]),
-        "Not yet possible": report["not_yet_possible"],
+        "From sales to revenue": _in_pounds(report["from_sales_to_revenue"]),
         "Stock, units": report["stock"],
         "Timing": _flat(report["timing"]),
     }
-    for title, rows in sections.items():
+    tables = {title: _table(rows) for title, rows in sections.items()}
+    tables["Rows of cancellations, and where they went"] = _account(report["cancellations"])
+    for title, table in tables.items():
         console.print(f"\n{title}", highlight=False)
-        console.print(_table(rows))
+        console.print(table)
     for error in report["bad_rows"][:_DIFFERENCES_SHOWN_MAX]:
         console.print(f"line {error['line']}: {error['problem']}", markup=False)
     for text in (*report["problems"][:_DIFFERENCES_SHOWN_MAX], *report["differences"]):
@@ -101,7 +120,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def write_list(path: Path, history: History, shop: ImpliedShop, matching: Matching) -> None:
-    """Write every row that was not played, and every cancelled line without an order, as CSV."""
+    """Write every row that was not played, and every cancelled unit without an order, as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "invoice", "code", "quantity", "price", "reason"])
@@ -111,9 +130,20 @@ def write_list(path: Path, history: History, shop: ImpliedShop, matching: Matchi
             row, reason = skipped.row, skipped.reason.value
             writer.writerow([row.line, row.invoice, row.code, row.quantity, row.price, reason])
         for each in matching.unmatched:
-            price = Decimal(each.line.price_minor) / MINOR_PER_MAJOR
-            cells = ["", each.cancellation, each.line.code, -each.units, price]
-            writer.writerow([*cells, f"unmatched: {each.reason}"])
+            cells = [each.row.line, each.row.cancellation, each.row.code, -each.units]
+            writer.writerow([*cells, _price(each.row.price_minor), f"unmatched: {each.reason}"])
+
+
+def write_matches(path: Path, reversals: Sequence[Reversal]) -> None:
+    """Write every cancelled row that found its order, with the order and how it was played."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["line", "cancellation", "code", "units", "price", "invoice", "played_as"])
+        for reversal in reversals:
+            for match in reversal.matches:
+                cells = [match.row.line, match.row.cancellation, match.row.code, match.units]
+                price = _price(match.row.price_minor)
+                writer.writerow([*cells, price, match.invoice.number, reversal.kind.value])
 
 
 def _bridge(shop: ImpliedShop, group: str) -> dict[str, Any]:
@@ -135,33 +165,88 @@ def _bridge(shop: ImpliedShop, group: str) -> dict[str, Any]:
     return bridge
 
 
-def _cancellations(shop: ImpliedShop, matching: Matching) -> Report:
-    unmatched: dict[str, dict[str, int]] = {}
-    for each in matching.unmatched:
-        sums = unmatched.setdefault(each.reason, {"lines": 0, "units": 0, "amount_minor": 0})
-        sums["lines"] += 1
-        sums["units"] += each.units
-        sums["amount_minor"] += each.amount_minor
+def _from_sales_to_revenue(replayed: Replayed) -> dict[str, int]:
+    """Lead from what was sold to what was earned, as the file has it."""
+    bridge = {"sales": replayed.reconciliation.sales.file}
+    for kind, words in _LESS.items():
+        amounts = [each.amount_minor for each in replayed.reversals if each.kind is kind]
+        bridge[words] = -sum(amounts)
+    bridge["revenue"] = sum(bridge.values())
+    return {f"{words}_minor": amount for words, amount in bridge.items()}
+
+
+def _cancellations(replayed: Replayed) -> Report:
+    """Account for every row that stands on a cancellation. Units and amounts are positive."""
+    shop, matching = replayed.shop, replayed.matching
+    skipped = [each for each in shop.skipped if is_cancelled(each.row)]
+    matched, unmatched = (
+        {each.row.line for each in group} for group in (matching.matches, matching.unmatched)
+    )
+    numbers = {row.cancellation for row in shop.cancelled} | {each.row.invoice for each in skipped}
+    amount = sum((each.total_minor for each in shop.cancelled), 0)
     return {
-        "invoices": len(shop.cancellations),
-        "amount_minor": _total(shop.cancellations),
-        "refunds": len(matching.refunds),
-        "refunded_minor": sum(refund.amount_minor for refund in matching.refunds),
-        "unmatched": dict(sorted(unmatched.items())),
+        "invoices": len(numbers),
+        "rows": len(shop.cancelled) + len(skipped),
+        "units": sum(row.quantity for row in shop.cancelled) + _units(e.row for e in skipped),
+        "amount": str(_price(amount) + _amount(each.row for each in skipped)),
+        "rows_matched": len(matched),
+        "rows_matched_in_part": len(matched & unmatched),
+        "played": {kind.value: _played(replayed.reversals, kind) for kind in Kind},
+        "unmatched": {
+            reason: {
+                "rows": len(group),
+                "units": sum(each.units for each in group),
+                "amount_minor": sum(each.amount_minor for each in group),
+            }
+            for reason, group in _grouped(matching.unmatched).items()
+        },
+        "not_sold": {
+            reason: {
+                "rows": len(group),
+                "units": _units(each.row for each in group),
+                "amount": str(_amount(each.row for each in group)),
+            }
+            for reason, group in _grouped(skipped).items()
+        },
     }
 
 
-def _not_yet_possible(matching: Matching) -> dict[str, int]:
-    """Count what the shop has no request for: goods that come back, orders taken back whole."""
+def _played(reversals: Sequence[Reversal], kind: Kind) -> dict[str, int]:
+    played = [each for each in reversals if each.kind is kind]
     return {
-        "returns_to_stock_units": sum(refund.units for refund in matching.refunds),
-        "cancellations_of_orders": len({refund.invoice for refund in matching.refunds}),
+        "times": len(played),
+        "orders": len({each.invoice.number for each in played}),
+        "rows": len({match.row.line for each in played for match in each.matches}),
+        "units": sum(each.units for each in played),
+        "amount_minor": sum(each.amount_minor for each in played),
     }
 
 
-def _timing(timing: Timing, seconds: float) -> Report:
+def _grouped(listed: Iterable[Listed]) -> dict[str, list[Listed]]:
+    groups: dict[str, list[Listed]] = {}
+    for each in listed:
+        groups.setdefault(each.reason.value, []).append(each)
+    return dict(sorted(groups.items()))
+
+
+def _units(rows: Iterable[Row]) -> int:
+    return -sum(row.quantity for row in rows)
+
+
+def _amount(rows: Iterable[Row]) -> Decimal:
+    with localcontext(prec=EXACT_DIGITS):
+        return -sum((row.amount for row in rows), Decimal(0))
+
+
+def _price(amount_minor: int) -> Decimal:
+    return (Decimal(amount_minor) / MINOR_PER_MAJOR).quantize(_PENNY)
+
+
+def _timing(replayed: Replayed) -> Report:
+    timing = replayed.timing
     return {
-        "seconds": round(seconds, 1),
+        "seconds": round(replayed.seconds, 1),
+        "taking_back_seconds": round(replayed.taking_back_seconds, 1),
         "checkout_p50_ms": timing.p50_ms,
         "checkout_p95_ms": timing.p95_ms,
         **_pace(timing.whole),
@@ -209,15 +294,34 @@ def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _in_pounds(amounts: Mapping[str, int]) -> dict[str, str]:
+    return {
+        name.removesuffix("_minor").replace("_", " "): pounds(amount)
+        for name, amount in amounts.items()
+    }
+
+
+def _account(cancellations: Report) -> Table:
+    """Show where each row that stands on a cancellation went; the first line is the rest's sum."""
+    table = Table("", "orders", "rows", "units", CURRENCY)
+    ways = {
+        "on cancellations": cancellations,
+        **{f"played as {kind}": sums for kind, sums in cancellations["played"].items()},
+        **{f"unmatched: {reason}": sums for reason, sums in cancellations["unmatched"].items()},
+        **{f"not sold: {reason}": sums for reason, sums in cancellations["not_sold"].items()},
+    }
+    for way, sums in ways.items():
+        amount = sums["amount"] if "amount" in sums else pounds(sums["amount_minor"])
+        counts = (sums.get("orders", ""), sums["rows"], sums["units"])
+        table.add_row(way, *(str(count) for count in counts), amount)
+    return table
+
+
 def _table(rows: Mapping[str, Any]) -> Table:
     table = Table(show_header=False)
     for name, value in rows.items():
         table.add_row(str(name), str(value))
     return table
-
-
-def _total(invoices: Sequence[Invoice]) -> int:
-    return sum(invoice.total_minor for invoice in invoices)
 
 
 def pounds(amount_minor: int) -> str:

@@ -43,10 +43,8 @@ def _table() -> dict[str, Any]:
     return {name: properties[name] for name in (*names, "GlobalSecondaryIndexes")}
 
 
-def _load_app() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "functions_catalog_app", ROOT / "functions" / "catalog" / "app.py"
-    )
+def _load_app(name: str = "functions_catalog_app") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "functions" / "catalog" / "app.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -60,6 +58,11 @@ def catalog_app() -> ModuleType:
     return _load_app()
 
 
+@pytest.fixture(scope="session")
+def other_catalog_app() -> ModuleType:
+    return _load_app("functions_catalog_app_elsewhere")
+
+
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in {
@@ -68,7 +71,13 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
         "CATALOG_TABLE": TABLE,
+        "CATALOG_CACHE_POLICY": "lfu",
+        "CATALOG_CACHE_ENTRIES": "100",
+        "CATALOG_CACHE_BYTES": "1000000",
+        "CATALOG_CACHE_SECONDS": "30",
+        "CATALOG_CACHE_ABSENT_SECONDS": "5",
         "CURSOR_SECRET": "cursor",
+        "POWERTOOLS_METRICS_DISABLED": "true",
         "STAGE": "test",
     }.items():
         monkeypatch.setenv(name, value)
@@ -137,11 +146,22 @@ def stream(client: Any) -> Callable[[], list[dict[str, Any]]]:
 
 @pytest.fixture
 def shop(client: Any, catalog_app: ModuleType, stream: Any) -> Iterator[Shop]:
-    catalog_app.products.cache_clear()
-    catalog_app.index.cache_clear()
-    yield Shop(catalog_app, stream)
-    catalog_app.products.cache_clear()
-    catalog_app.index.cache_clear()
+    yield from _opened(catalog_app, stream)
+
+
+@pytest.fixture
+def elsewhere(client: Any, other_catalog_app: ModuleType, stream: Any) -> Iterator[Shop]:
+    """Another instance of the same functions on the same table, with a memory of its own."""
+    yield from _opened(other_catalog_app, stream)
+
+
+def _opened(module: ModuleType, stream: Any) -> Iterator[Shop]:
+    made_once = (module.products, module.index, module.answers)
+    for made in made_once:
+        made.cache_clear()
+    yield Shop(module, stream)
+    for made in made_once:
+        made.cache_clear()
 
 
 class Shop:
@@ -159,13 +179,14 @@ class Shop:
         handle: str | None = None,
         body: Any = None,
         query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
         role: str = "admin",
     ) -> SimpleNamespace:
         event = {
             "httpMethod": method,
             "resource": resource,
             "path": resource,
-            "headers": {"content-type": "application/json"},
+            "headers": {"content-type": "application/json", **(headers or {})},
             "multiValueQueryStringParameters": {k: [v] for k, v in (query or {}).items()} or None,
             "pathParameters": {"handle": handle} if handle is not None else None,
             "stageVariables": None,
@@ -183,14 +204,15 @@ class Shop:
         return SimpleNamespace(
             status=answer["statusCode"],
             headers=answer["headers"],
+            text=text,
             body=json.loads(text) if text else None,
         )
 
     def put(self, handle: str, body: dict[str, Any]) -> SimpleNamespace:
         return self.call("PUT", "/v1/products/{handle}", handle=handle, body=body)
 
-    def show(self, handle: str) -> SimpleNamespace:
-        return self.call("GET", "/v1/products/{handle}", handle=handle)
+    def show(self, handle: str, **sent: Any) -> SimpleNamespace:
+        return self.call("GET", "/v1/products/{handle}", handle=handle, **sent)
 
     def withdraw(self, handle: str) -> SimpleNamespace:
         return self.call("DELETE", "/v1/products/{handle}", handle=handle)

@@ -7,7 +7,14 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 
-from infra.cli.books import MoneyBook, OrderBook, PaymentBook, StockBook, TableBooks
+from infra.cli.books import (
+    MoneyBook,
+    OrderBook,
+    PaymentBook,
+    ReturnBook,
+    StockBook,
+    TableBooks,
+)
 
 ORDER = "ord_0123456789abcdefghjkmnpqrs"
 
@@ -17,7 +24,7 @@ class Tables:
 
     def __init__(self) -> None:
         self.client = boto3.client("dynamodb", region_name="eu-west-1")
-        for table in ("orders", "payments", "simulators", "inventory"):
+        for table in ("orders", "payments", "simulators", "inventory", "shipping"):
             self.client.create_table(
                 TableName=f"tradepost-test-{table}",
                 BillingMode="PAY_PER_REQUEST",
@@ -63,10 +70,10 @@ def legs(amount: int) -> list[dict]:
 def test_an_order_is_its_head_and_not_its_lines(tables, books):
     pk = f"ORDER#{ORDER}"
     head = {"email": "a@shop.example", "status": "CONFIRMED", "total_minor": 510}
-    tables.put("orders", pk, "ORDER", order_id=ORDER, **head)
+    tables.put("orders", pk, "ORDER", order_id=ORDER, refunded_minor=255, **head)
     tables.put("orders", pk, "LINES#0000", lines=[])
 
-    assert books.orders() == {ORDER: OrderBook(ORDER, "a@shop.example", "CONFIRMED", 510)}
+    assert books.orders() == {ORDER: OrderBook(ORDER, "a@shop.example", "CONFIRMED", 510, 255)}
 
 
 def test_a_payments_totals_and_its_ledger_are_read_apart(tables, books):
@@ -101,3 +108,25 @@ def test_stock_is_read_for_the_skus_asked_for(tables, books):
     tables.put("inventory", "SKU#MUG", "ENTRY#1", kind="COUNT")
 
     assert books.stock(["MUG", "NONE"]) == {"MUG": StockBook(3, 2)}
+
+
+def test_a_return_is_what_came_back_in_a_state_to_be_sold_again(tables, books):
+    pk = f"SHIPMENT#{ORDER}"
+    head = {"order_id": ORDER, "lines": [{"sku": "MUG", "quantity": 9}]}
+    received = [
+        {"sku": "MUG", "quantity": 3, "condition": "resellable"},
+        {"sku": "MUG", "quantity": 1, "condition": "damaged"},
+        {"sku": "CUP", "quantity": 2, "condition": "resellable"},
+    ]
+    done = {"status": "REFUNDED", "received": received, "refund_minor": 510}
+    tables.put("shipping", pk, "SHIPMENT", order_id=ORDER, status="DELIVERED")
+    tables.put("shipping", pk, "RETURN#ret_1", return_id="ret_1", **head, **done)
+    asked = {"status": "REQUESTED", "received": [], "refund_minor": None}
+    tables.put("shipping", pk, "RETURN#ret_2", return_id="ret_2", **head, **asked)
+
+    assert books.returns() == {
+        ORDER: [
+            ReturnBook("ret_1", ORDER, "REFUNDED", 510, {"MUG": 3, "CUP": 2}),
+            ReturnBook("ret_2", ORDER, "REQUESTED", 0, {}),
+        ]
+    }

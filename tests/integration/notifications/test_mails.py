@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -70,10 +71,7 @@ class FailingPost:
         raise UnavailableError("no answer")
 
 
-PUBLISHED = sorted(TYPES & {path.stem for path in (ROOT / "events" / "samples").glob("*.json")})
-
-
-@pytest.mark.parametrize("event_type", PUBLISHED)
+@pytest.mark.parametrize("event_type", sorted(TYPES))
 def test_a_fact_is_mailed_once_however_often_it_comes(
     messages: MessageLog, event_type: str
 ) -> None:
@@ -158,33 +156,18 @@ def test_nobody_to_write_to_is_no_failure(messages: MessageLog) -> None:
     assert post.sent == []
 
 
-@pytest.mark.parametrize("event_type", PUBLISHED)
+@pytest.mark.parametrize("event_type", sorted(TYPES))
 def test_an_event_may_grow_without_troubling_its_mail(event_type: str) -> None:
     grown = sample(event_type).replace("{", '{"added_later": {"x": 1}, ', 1)
 
     assert News.model_validate_json(grown).happening().event_type == event_type
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        '{"type": "return.received.v1", "event_id": "evt_9", "correlation_id": "c", "version": 4,'
-        ' "order_id": "ord_1", "return_id": "ret_1"}',
-        '{"type": "return.approved.v1", "event_id": "evt_9", "correlation_id": "c", "version": 2,'
-        ' "order_id": "ord_1", "return_id": "ret_1"}',
-        '{"type": "return.rejected.v1", "event_id": "evt_9", "correlation_id": "c", "version": 2,'
-        ' "order_id": "ord_1", "return_id": "ret_1", "reason": "too_late"}',
-        '{"type": "claim.accepted.v1", "event_id": "evt_9", "correlation_id": "c", "version": 2,'
-        ' "order_id": "ord_1", "claim_id": "clm_1", "amount_minor": 1250, "currency": "GBP"}',
-        '{"type": "claim.rejected.v1", "event_id": "evt_9", "correlation_id": "c", "version": 2,'
-        ' "order_id": "ord_1", "claim_id": "clm_1"}',
-    ],
-)
-def test_returns_and_claims_are_mailed_as_they_will_be_published(event: str) -> None:
+def test_what_a_claim_pays_is_named_in_its_mail() -> None:
     post = Postbag()
 
-    told(event, InMemoryMessages(), post)
+    told(sample("claim.accepted.v1"), InMemoryMessages(), post)
 
     ((_, mail),) = post.sent
-    assert "ord_1" in mail.subject
-    assert "claim.accepted" not in event or "12.50 GBP" in mail.text
+    amount = json.loads(sample("claim.accepted.v1"))["amount_minor"]
+    assert f"{amount // 100}.{amount % 100:02d} " in mail.text

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
+import pytest
+
+from tradepost.kernel.errors import ConflictError, UnavailableError
 from tradepost.platform.consumer import consume
 
 
@@ -63,3 +67,49 @@ def test_a_type_nobody_reacts_to_is_not_lost() -> None:
     done, left = consumed([message(1, body=stranger), message(2)])
 
     assert (len(done), left) == (1, ["message-1"])
+
+
+class MoonUpError(ConflictError):
+    code = "moon_up"
+
+
+class StarsOutError(UnavailableError):
+    code = "stars_out"
+
+
+def raising(error: Exception) -> Any:
+    def react(_message: str) -> None:
+        raise error
+
+    return {"order.placed.v1": react}
+
+
+@pytest.mark.parametrize(
+    ("error", "message_text", "code"),
+    [
+        (MoonUpError("no"), "message refused", "moon_up"),
+        (StarsOutError("later"), "message delayed", "stars_out"),
+        (KeyError("a bug"), "message failed", None),
+    ],
+)
+def test_each_failed_attempt_says_why_in_the_log(
+    error: Exception, message_text: str, code: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        consumed([message(7)], **raising(error))
+
+    (line,) = caplog.records
+    assert (line.getMessage(), getattr(line, "code", None)) == (message_text, code)
+
+
+def test_what_cannot_be_read_is_logged_by_its_place_and_not_by_its_content(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = {"type": "order.placed.v1", "event_id": {"whose": "grace@example.com"}}
+
+    consumed([message(1, body=json.dumps(body))])
+
+    (line,) = caplog.records
+    assert line.getMessage() == "message unreadable"
+    assert "event_id" in caplog.text
+    assert "grace" not in caplog.text

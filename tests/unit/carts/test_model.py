@@ -24,7 +24,7 @@ from tradepost.kernel.money import Money
 
 
 def an_offer(sku: str = "MUG", amount_minor: int = 1250, **traits: object) -> Offer:
-    offer = Offer(sku, f"Product {sku}", Money(amount_minor, "GBP"), 300, 1)
+    offer = Offer(sku, f"Product {sku}", Money(amount_minor, "GBP"), 300)
     return replace(offer, **traits)  # type: ignore[arg-type]
 
 

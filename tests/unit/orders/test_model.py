@@ -13,8 +13,10 @@ from orders.api import NEXT_STEPS, OrderView
 from orders.model import (
     LEFT_ALONE_MAX,
     PAYMENT_AWAITED_MAX,
+    Direction,
     NotBoughtError,
     OrderNotFoundError,
+    OrderNotParkedError,
     OrderStatus,
     OrderTransitionError,
     reason_of,
@@ -49,6 +51,8 @@ ONCE_CONFIRMED = {
     ("CANCELLING", "CONFIRMED"),
     ("CANCELLING", "SHIPPED"),
     ("CANCELLING", "DELIVERED"),
+    ("NEEDS_ATTENTION", "SHIPPED"),
+    ("NEEDS_ATTENTION", "DELIVERED"),
 }
 PAIRS = list(itertools.product(OrderStatus, OrderStatus))
 
@@ -229,7 +233,7 @@ class TestFacts:
 
         assert (orders.order.status, orders.order.refunded_minor) == ("DELIVERED", 250)
 
-    @pytest.mark.parametrize("before", ["CONFIRMED", "CANCELLING"])
+    @pytest.mark.parametrize("before", ["CONFIRMED", "CANCELLING", "NEEDS_ATTENTION"])
     def test_every_arrangement_of_facts_heard_twice_ends_the_same(self, before: str) -> None:
         facts = [fact for fact in self.FACTS if fact != "authorized"]
         for heard in set(itertools.permutations(facts * 2)):
@@ -252,6 +256,20 @@ class TestFacts:
     def test_news_of_a_parcel_that_should_not_have_left_is_refused(self, status: str) -> None:
         with pytest.raises(OrderTransitionError):
             self.hears(OneOrder(status), "dispatched")
+
+    @pytest.mark.parametrize("asked_for", ["retry", "cancel"])
+    def test_a_parcel_that_left_has_decided_what_an_operator_was_asked(
+        self, asked_for: str
+    ) -> None:
+        orders = OneOrder(
+            an_order("NEEDS_ATTENTION", confirmed_at=NOON, parked_from=OrderStatus.CANCELLING)
+        )
+
+        self.hears(orders, "dispatched")
+
+        assert (orders.order.status, orders.order.parked_from) == ("SHIPPED", None)
+        with pytest.raises(OrderNotParkedError):
+            orders.order.resumed(Direction(asked_for), at=NOON)
 
     @pytest.mark.parametrize("status", ["PENDING", "AWAITING_PAYMENT", "CAPTURING", "CANCELLING"])
     def test_a_payments_news_starts_the_checkout_of_an_order_under_way(self, status: str) -> None:

@@ -1,8 +1,19 @@
-"""Builders of order history, row by row."""
+"""Builders of order history, row by row, and the real one."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+
+import pytest
+
+from infra.cli.replay.reading import History, read_history
+
+DECEMBER = Path(__file__).parents[5] / "shared/data/online-retail/2010-12.csv.gz"
+
+of_the_data_set = pytest.mark.skipif(
+    not DECEMBER.exists(), reason="the data set lies beside the repository"
+)
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
@@ -29,3 +40,8 @@ def file(folder: Path, *rows: str) -> Path:
     path = folder / "history.csv"
     path.write_text(text(*rows), encoding="utf-8")
     return path
+
+
+@cache
+def december() -> History:
+    return read_history(DECEMBER)

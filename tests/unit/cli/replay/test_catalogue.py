@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
-
-import pytest
 
 from infra.cli.replay.catalogue import amounts_by_reason, implied_shop
-from infra.cli.replay.reading import parse_history, read_history
+from infra.cli.replay.reading import parse_history
 from tests.unit.cli.replay import histories
-from tests.unit.cli.replay.histories import row
-
-DECEMBER = Path(__file__).parents[5] / "shared/data/online-retail/2010-12.csv.gz"
+from tests.unit.cli.replay.histories import december, of_the_data_set, row
 
 
 def implied(*rows: str, limit: int | None = None):
@@ -97,7 +91,7 @@ def test_a_limit_takes_the_first_invoices_and_the_cancellations_among_them():
     shop = implied(*rows, limit=2)
 
     assert [invoice.number for invoice in shop.invoices] == ["2", "4"]
-    assert [invoice.number for invoice in shop.cancellations] == ["C3", "C5"]
+    assert [row.cancellation for row in shop.cancelled] == ["C3", "C5"]
     assert len(shop.skipped) == 1
 
 
@@ -107,16 +101,6 @@ def test_an_invoice_belongs_to_the_first_customer_it_names():
     (invoice,) = shop.invoices
     assert (invoice.customer, invoice.lines[0].quantity) == ("1", 2)
     assert shop.skipped[0].reason == "other_customer"
-
-
-of_the_data_set = pytest.mark.skipif(
-    not DECEMBER.exists(), reason="the data set lies beside the repository"
-)
-
-
-@cache
-def december():
-    return read_history(DECEMBER)
 
 
 @of_the_data_set
@@ -147,7 +131,7 @@ def test_with_services_sold_every_published_pound_of_december_is_a_sale():
 def test_decembers_cancellations_of_known_customers_are_all_there():
     shop = implied_shop(december(), services_sold=True)
 
-    known = [each for each in shop.cancellations if each.customer is not None]
-    assert len(known) == 308
+    known = [each for each in shop.cancelled if each.customer is not None]
+    assert len({each.cancellation for each in known}) == 308
     assert sum(each.total_minor for each in known) == 1_810_987
     assert not [each for each in shop.skipped if each.row.invoice.startswith("C")]

@@ -66,7 +66,11 @@ def test_a_services_code_is_known_by_its_shape(code, service):
         ({"price": "2.5500"}, RowKind.SALE),
         ({"invoice": "A563185", "code": "B", "price": "11062.06"}, RowKind.ADJUSTMENT),
         ({"code": "post", "price": "18.0"}, RowKind.CARRIAGE),
-        ({"invoice": "C536379", "code": "D", "quantity": -1}, RowKind.DISCOUNT),
+        ({"invoice": "C536379", "code": "D", "quantity": -1}, RowKind.DISCOUNT_GIVEN),
+        ({"invoice": "C536379", "code": "D", "quantity": 1}, RowKind.POSITIVE_ON_CANCELLATION),
+        ({"code": "D"}, RowKind.DISCOUNT),
+        ({"code": "D", "quantity": -1}, RowKind.DISCOUNT),
+        ({"invoice": "C536379", "code": "POST", "quantity": -1}, RowKind.CARRIAGE),
     ],
 )
 def test_the_first_rule_that_fits_decides(fields, expected):

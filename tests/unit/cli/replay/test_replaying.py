@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from infra.cli.books import MoneyBook, PaymentBook, StockBook
+from infra.cli.books import MoneyBook, PaymentBook, ReturnBook, StockBook
 from infra.cli.progress import Phases
 from infra.cli.replay.replaying import Options, Place, run_replay
-from tests.unit.cli.fake_shop import FakeShop
+from tests.unit.cli.fake_shop import FakeShop, RefusalError
 from tests.unit.cli.replay import histories
 from tests.unit.cli.replay.histories import row
 
@@ -43,6 +44,7 @@ class Replay:
 
     @property
     def report(self):
+        assert self.err.getvalue() == "" or self.status != 2, self.err.getvalue()
         return json.loads(self.out.getvalue())
 
 
@@ -69,19 +71,138 @@ def test_a_history_is_played_and_agrees_to_the_penny(file, concurrency):
     assert replay.report["rows_skipped"] == {"carriage": 1, "zero_price": 1}
 
 
-def test_exactly_what_is_sold_is_stocked_and_nothing_is_left(file):
+def test_exactly_what_is_sold_is_stocked_and_what_comes_back_is_left(file):
     replay = Replay(FakeShop(), file)
 
-    assert replay.report["stock"] == {"skus": 3, "before": 9, "sold": 9, "after": 0, "held": 0}
-
-
-def test_what_the_shop_cannot_do_yet_is_named(file):
-    replay = Replay(FakeShop(), file)
-
-    assert replay.report["not_yet_possible"] == {
-        "returns_to_stock_units": 1,
-        "cancellations_of_orders": 1,
+    assert replay.report["stock"] == {
+        "skus": 3,
+        "before": 9,
+        "sold": 9,
+        "restocked": 1,
+        "after": 1,
+        "held": 0,
     }
+
+
+TAKEN_BACK = (
+    row("1", quantity=4),
+    row("1", code="21730", price="1.00", quantity=2),
+    row("2", customer="17851", quantity=5),
+    row("C3", customer="17851", quantity=-5),
+    row("C4", quantity=-1, day=3),
+    row("C4", code="21730", price="0.90", quantity=-1, day=3),
+    row("C4", code="D", price="0.50", quantity=-1, day=3),
+    row("C5", quantity=-2, day=4),
+    row("C6", code="99999", quantity=-7, day=4),
+    row("C7", customer="", quantity=-1, day=4),
+    row("C8", code="POST", price="18.00", quantity=-1, day=4),
+)
+SOLD_MINOR = 4 * 255 + 2 * 100 + 5 * 255
+TAKEN_BACK_MINOR = 5 * 255 + 255 + 90 + 50 + 2 * 255
+
+
+@pytest.fixture
+def cancelled(tmp_path: Path) -> Path:
+    return histories.file(tmp_path, *TAKEN_BACK)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_what_belongs_to_an_order_is_cancelled_returned_and_refunded(cancelled, concurrency):
+    fake = FakeShop()
+
+    replay = Replay(fake, cancelled, concurrency=concurrency)
+
+    assert replay.report["differences"] == []
+    assert replay.status == 0
+    assert replay.report["orders_by_status"] == {"CANCELLED": 1, "CONFIRMED": 1}
+    assert replay.report["sales_minor"] == everywhere(SOLD_MINOR)
+    assert replay.report["refunds_minor"] == everywhere(TAKEN_BACK_MINOR)
+    assert fake.available == {"85123A-255": 8, "21730-100": 0}
+
+
+def test_a_bookkeeper_is_led_from_sales_to_revenue(cancelled):
+    assert Replay(FakeShop(), cancelled).report["from_sales_to_revenue"] == {
+        "sales_minor": SOLD_MINOR,
+        "less_cancelled_minor": -5 * 255,
+        "less_returned_minor": -3 * 255,
+        "less_refunded_minor": -140,
+        "revenue_minor": SOLD_MINOR - TAKEN_BACK_MINOR,
+    }
+
+
+def test_every_row_of_a_cancellation_is_accounted_for(cancelled):
+    account = Replay(FakeShop(), cancelled).report["cancellations"]
+
+    played, unmatched, not_sold = account["played"], account["unmatched"], account["not_sold"]
+    assert (account["invoices"], account["rows"], account["units"]) == (6, 8, 19)
+    assert account["amount"] == "60.20"
+    assert played["cancellation"] == {
+        "times": 1,
+        "orders": 1,
+        "rows": 1,
+        "units": 5,
+        "amount_minor": 1275,
+    }
+    assert played["return"]["times"] == 2
+    assert played["refund"]["rows"] == 2
+    assert unmatched == {
+        "guest": {"rows": 1, "units": 1, "amount_minor": 255},
+        "no_earlier_purchase": {"rows": 1, "units": 7, "amount_minor": 1785},
+    }
+    assert not_sold == {"carriage": {"rows": 1, "units": 1, "amount": "18.00"}}
+
+
+def test_a_cancelled_row_without_an_order_is_listed_with_its_reason(cancelled, tmp_path):
+    list_to, matched_to = tmp_path / "left.csv", tmp_path / "matched.csv"
+
+    Replay(FakeShop(), cancelled, list_to=list_to, matched_to=matched_to)
+
+    assert list_to.read_text(encoding="utf-8").splitlines()[1:] == [
+        "12,C8,POST,-1,18.00,carriage",
+        "10,C6,99999,-7,2.55,unmatched: no_earlier_purchase",
+        "11,C7,85123A,-1,2.55,unmatched: guest",
+    ]
+    assert matched_to.read_text(encoding="utf-8").splitlines() == [
+        "line,cancellation,code,units,price,invoice,played_as",
+        "5,C3,85123A,5,2.55,2,cancellation",
+        "6,C4,85123A,1,2.55,1,return",
+        "7,C4,21730,1,0.90,1,refund",
+        "8,C4,D,1,0.50,1,refund",
+        "9,C5,85123A,2,2.55,1,return",
+    ]
+
+
+def test_a_second_replay_takes_nothing_back_twice(cancelled):
+    fake = FakeShop()
+    Replay(fake, cancelled)
+
+    again = Replay(fake, cancelled)
+
+    assert again.report["differences"] == []
+    assert again.status == 0
+    assert again.report["stock"]["restocked"] == 0
+    assert fake.available == {"85123A-255": 8, "21730-100": 0}
+    assert again.report["refunds_minor"] == everywhere(TAKEN_BACK_MINOR)
+
+
+def test_a_replay_interrupted_anywhere_takes_everything_back_once(cancelled):
+    def played(requests: int | None) -> tuple[FakeShop, Replay]:
+        fake = FakeShop()
+        fake.down_after = requests
+        replay = Replay(fake, cancelled, concurrency=1)
+        return fake, replay
+
+    needed = len(played(None)[0].requests)
+
+    for requests in range(needed):
+        fake, interrupted = played(requests)
+        fake.down_after = None
+        continued = Replay(fake, cancelled, concurrency=1)
+        assert interrupted.status == 2, requests
+        assert continued.report["differences"] == [], requests
+        assert continued.status == 0
+        assert len(fake.placed) == 2
+        assert fake.available == {"85123A-255": 8, "21730-100": 0}
 
 
 def test_a_person_reads_a_table_and_a_program_one_object(file):
@@ -210,9 +331,44 @@ class Doubling(FakeShop):
         orders = super().orders()
         if orders:
             orders["ord_twin"] = orders[max(orders)]
-            twin = orders["ord_twin"]
-            orders["ord_twin"] = type(twin)("ord_twin", twin.email, twin.status, twin.total_minor)
+            orders["ord_twin"] = replace(orders["ord_twin"], order_id="ord_twin")
         return orders
+
+
+class Hoarding(FakeShop):
+    """What came back was refunded and never put on the shelf."""
+
+    def restock(self, order_id, asked):
+        before = dict(self.available)
+        super().restock(order_id, asked)
+        self.available = before
+
+
+class Generous(FakeShop):
+    """A return's money went out twice."""
+
+    def restock(self, order_id, asked):
+        super().restock(order_id, asked)
+        self.placed[order_id].refunds["again"] = asked.amount_minor
+
+
+class Inattentive(FakeShop):
+    """A unit less came back than was sent, and nobody noticed."""
+
+    def returns(self):
+        return {
+            key: [
+                ReturnBook(
+                    e.return_id,
+                    key,
+                    e.status,
+                    e.amount_minor,
+                    {sku: units - 1 for sku, units in e.resellable.items()},
+                )
+                for e in found
+            ]
+            for key, found in super().returns().items()
+        }
 
 
 class Forgetful(FakeShop):
@@ -232,6 +388,9 @@ class Forgetful(FakeShop):
         (Leaking, "1 held after"),
         (Doubling, "a second order"),
         (Forgetful, "0 in provider"),
+        (Hoarding, "1 restocked, 0 available"),
+        (Generous, "refunded 255 in the file, 510 in orders"),
+        (Inattentive, "1 returns of 1 units for 255 in the file, 1 returns of 0 units"),
     ],
 )
 def test_a_planted_difference_is_found_and_named(file, faulty, told):
@@ -253,6 +412,55 @@ def test_an_order_that_fails_is_reported_and_does_not_stop_the_others(file):
     assert replay.status == 1
     assert replay.report["orders_by_status"] == {"CANCELLED": 1, "CONFIRMED": 3}
     assert replay.report["problems"] == ["invoice 2: FAILED: out_of_stock"]
+
+
+class Unapproving(FakeShop):
+    """Nobody may send anything back."""
+
+    def _approve(self, request, body, order_id, return_id):
+        raise RefusalError(409, "return_transition")
+
+
+class Parking(FakeShop):
+    """What came back is set aside for a person."""
+
+    def restock(self, order_id, asked):
+        asked.status = "NEEDS_ATTENTION"
+
+
+class Hasty(FakeShop):
+    """The parcel was faster than the cancelling."""
+
+    def settle(self, order_id):
+        order = self.placed[order_id]
+        if order.status == "CANCELLING":
+            order.status, order.reason = "CONFIRMED", None
+        super().settle(order_id)
+
+
+class Losing(FakeShop):
+    """Parcels are called off before they leave."""
+
+    def _parcel(self, request, body, order_id):
+        return {**super()._parcel(request, body, order_id), "status": "CANCELLED"}
+
+
+@pytest.mark.parametrize(
+    ("unwilling", "problem", "difference"),
+    [
+        (Unapproving, "return C4 of 1: ", "2 returns of 3 units for 765 in the file, 0 returns"),
+        (Parking, "is NEEDS_ATTENTION", "refunded 905 in the file, 140 in orders"),
+        (Hasty, "cancellation C3 of 2: its order is CONFIRMED", "its order is CONFIRMED"),
+        (Losing, "parcel of invoice 1: it is CANCELLED", "2 returns of 3 units"),
+    ],
+)
+def test_what_the_shop_does_not_take_back_is_reported(cancelled, unwilling, problem, difference):
+    replay = Replay(unwilling(), cancelled)
+
+    assert replay.status == 1
+    assert problem in "\n".join(replay.report["problems"])
+    assert difference in "\n".join(replay.report["differences"])
+    assert replay.report["sales_minor"]["ledger"] == SOLD_MINOR
 
 
 def test_bad_rows_are_listed_by_line_and_the_rest_is_played(tmp_path):

@@ -10,9 +10,9 @@ from aws_lambda_powertools.utilities.batch import (
     EventType,
     process_partial_response,
 )
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tradepost.kernel.errors import DomainError
+from tradepost.kernel.errors import DomainError, UnavailableError
 from tradepost.platform.logger import log_keys, logger
 
 
@@ -22,7 +22,8 @@ class Fact(BaseModel):
     A consumer declares only what it uses (a tolerant reader), so a publisher may add fields.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # What cannot be read is logged by its place, never by its content.
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     type: str
     event_id: str
@@ -44,22 +45,24 @@ def consume(
     """Hand each message of the batch to the reaction for its type.
 
     A message that raises stays in the queue and comes again; after the queue's limit it goes to
-    the dead-letter queue. Returns the partial batch response that says which those are. A type
-    that nobody reacts to is a subscription gone wrong, and is treated as a failure.
+    the dead-letter queue, and each attempt's line in the log says why. Returns the partial batch
+    response that says which those are. A type that nobody reacts to is a subscription gone wrong,
+    and is treated as a failure.
     """
 
     def react(record: Any) -> None:
-        envelope = _Envelope.model_validate_json(record.body)
-        with log_keys(
-            correlation_id=envelope.correlation_id,
-            event_id=envelope.event_id,
-            event_type=envelope.type,
-        ):
+        with log_keys(message_id=record.message_id):
             try:
-                reactions[envelope.type](record.body)
-            except DomainError as refusal:
-                logger.warning("message refused", code=refusal.code)
+                envelope = _Envelope.model_validate_json(record.body)
+            except ValidationError:
+                logger.exception("message unreadable")
                 raise
+            with log_keys(
+                correlation_id=envelope.correlation_id,
+                event_id=envelope.event_id,
+                event_type=envelope.type,
+            ):
+                _hand_over(reactions, envelope.type, record.body)
 
     return dict(
         process_partial_response(
@@ -69,3 +72,18 @@ def consume(
             context=context,
         )
     )
+
+
+def _hand_over(reactions: Mapping[str, Reaction], event_type: str, message: str) -> None:
+    """Hand the message over, and say in the log what it raises: Powertools keeps that to itself."""
+    try:
+        reactions[event_type](message)
+    except DomainError as refusal:
+        logger.warning("message refused", code=refusal.code)
+        raise
+    except UnavailableError as error:
+        logger.warning("message delayed", code=error.code)
+        raise
+    except Exception:
+        logger.exception("message failed")
+        raise

@@ -21,6 +21,8 @@ CURSOR_LENGTH_MAX = 2_048
 
 _ALGORITHM = "HS256"
 _LIFETIME = timedelta(days=1)
+# A page read again has the same cursor, to the byte, until the hour changes.
+_HOUR_SECONDS = 3_600
 
 
 class InvalidCursorError(InvalidError):
@@ -34,6 +36,7 @@ def sign_cursor(position: dict[str, Any] | None, listing: str) -> str | None:
     if position is None:
         return None
     expires_at = epoch_seconds(utc_now() + _LIFETIME)
+    expires_at += -expires_at % _HOUR_SECONDS
     return jwt.encode(
         {"at": position, "aud": listing, "exp": expires_at}, _key(), algorithm=_ALGORITHM
     )

@@ -7,7 +7,10 @@ refusal's own facts. `docs/problems.md` lists the codes.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -57,6 +60,10 @@ SECURITY_HEADERS = {
 
 _RETRY_AFTER_SECONDS = 1
 
+# What stays of an answer's headers when the client has its body already (RFC 9110, 15.4.5).
+_NOT_OF_THE_BODY = {"Content-Type"}
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
 
 def status_of(error: DomainError | UnavailableError) -> HTTPStatus:
     """Tell the status of a refusal: by its code if the code has one, otherwise by its kind."""
@@ -94,3 +101,29 @@ def problem(
     if status is HTTPStatus.TOO_MANY_REQUESTS and "retry_after_seconds" in facts:
         headers["Retry-After"] = str(facts["retry_after_seconds"])
     return Response(json.dumps(document), headers=headers, status_code=status.value)
+
+
+def shareable(
+    body: str, headers: Mapping[str, str], *, fresh_seconds: int, known: str | None
+) -> Response:
+    """Answer what anybody may be given and keep, or 304 to who has exactly that already.
+
+    Parameters
+    ----------
+    fresh_seconds
+        For how long it may be kept without asking again: by a browser, a CDN, whoever is between.
+    known
+        The request's `If-None-Match`. One that is not of its form names nothing.
+    """
+    tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    told: dict[str, str | list[str]] = {
+        **headers,
+        "Cache-Control": f"public, max-age={fresh_seconds}",
+        "ETag": tag,
+        # The gateway compresses for those who can read it.
+        "Vary": "Accept-Encoding",
+    }
+    if known is not None and (known.strip() == "*" or tag in _ENTITY_TAG.findall(known)):
+        kept = {name: value for name, value in told.items() if name not in _NOT_OF_THE_BODY}
+        return Response("", headers=kept, status_code=HTTPStatus.NOT_MODIFIED.value)
+    return Response(body, headers=told, status_code=HTTPStatus.OK.value)

@@ -35,6 +35,7 @@ from tradepost.platform.http import (
     PROBLEM_CONTENT_TYPE,
     SECURITY_HEADERS,
     problem,
+    shareable,
     status_of,
 )
 from tradepost.platform.logger import log_keys, logger
@@ -42,7 +43,7 @@ from tradepost.platform.logger import log_keys, logger
 _CORS = CORSConfig(
     # No cookie is ever read, so a foreign page can do nothing here that curl could not.
     allow_origin="*",
-    allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+    allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
     expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
     max_age=600,
 )
@@ -60,11 +61,15 @@ Body = TypeVar("Body", bound=BaseModel | bytes | str | None)
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[Body]):
-    """An answer whose status or headers are not the route's usual ones."""
+    """An answer whose status or headers are not the route's usual ones.
+
+    A cacheable route says with each for how long it may be kept without asking again.
+    """
 
     body: Body
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
+    fresh_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class RouteSpec:
     refusals: tuple[type[DomainError | UnavailableError], ...]
     needs_idempotency_key: bool
     takes_if_match: bool
+    is_cacheable: bool
     repeatable: str | None
     body_bytes_max: int
     content_types: tuple[str, ...]
@@ -160,6 +166,7 @@ class Service(Chalice):
         status: int = 200,
         refusals: tuple[type[DomainError | UnavailableError], ...] = (),
         repeatable: str | None = None,
+        cacheable: bool = False,
         body_bytes_max: int = arguments.BODY_BYTES_MAX,
         content_types: tuple[str, ...] = ("application/json",),
     ) -> Callable[[View_], View_]:
@@ -173,19 +180,25 @@ class Service(Chalice):
             The errors the view may raise, for the API's description.
         repeatable
             For a POST without an Idempotency-Key: why repeating it does no harm.
+        cacheable
+            Everybody gets the same answer and may keep it: it has an ETag, and whoever sends that
+            along is spared the body. The view answers a `Reply` with `fresh_seconds`.
         """
+        if cacheable and (method != "GET" or frozenset(roles) != PUBLIC):
+            raise TypeError(f"{path}: only what everybody may read may be kept by everybody")
 
         def declare(view: View_) -> View_:
             spec = _spec_of(
                 view,
                 method,
                 path,
-                frozenset(roles),
-                status,
-                refusals,
-                repeatable,
-                body_bytes_max,
-                content_types,
+                roles=frozenset(roles),
+                status=status,
+                refusals=refusals,
+                is_cacheable=cacheable,
+                repeatable=repeatable,
+                body_bytes_max=body_bytes_max,
+                content_types=content_types,
             )
             if method == "POST" and not spec.needs_idempotency_key and repeatable is None:
                 raise TypeError(f"{path}: a POST takes an Idempotency-Key or says why it need not")
@@ -219,7 +232,7 @@ class Service(Chalice):
                     given[name] = provide(request)
                 with passing_faults_named():
                     result = view(**given)
-                return _answer(result, spec, request_id)
+                return _answer(result, spec, request, request_id)
             except DomainError as refusal:
                 logger.info("request refused", code=refusal.code, route=spec.path)
                 return problem(
@@ -258,9 +271,11 @@ def _spec_of(
     view: View_,
     method: str,
     path: str,
+    *,
     roles: frozenset[Role],
     status: int,
     refusals: tuple[type[DomainError | UnavailableError], ...],
+    is_cacheable: bool,
     repeatable: str | None,
     body_bytes_max: int,
     content_types: tuple[str, ...],
@@ -279,6 +294,7 @@ def _spec_of(
         refusals=refusals,
         needs_idempotency_key=hints.get("idempotency_key") is arguments.IdempotencyKey,
         takes_if_match="if_match" in hints,
+        is_cacheable=is_cacheable,
         repeatable=repeatable,
         body_bytes_max=body_bytes_max,
         content_types=content_types,
@@ -313,9 +329,16 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
     return {name: known[name] for name in names}
 
 
-def _answer(result: Any, spec: RouteSpec, request_id: str) -> Response:
+def _answer(result: Any, spec: RouteSpec, request: Request, request_id: str) -> Response:
     reply = result if isinstance(result, Reply) else Reply(result)
     headers = {**SECURITY_HEADERS, "X-Request-Id": request_id}
+    if spec.is_cacheable:
+        return shareable(
+            reply.body,
+            {**headers, "Content-Type": "application/json"},
+            fresh_seconds=reply.fresh_seconds or 0,
+            known=request.headers.get("if-none-match"),
+        )
     body: bytes | str = ""
     if isinstance(reply.body, BaseModel):
         headers["Content-Type"] = "application/json"
