@@ -22,7 +22,7 @@ def flowchart(machine):
     for name, state in machine["States"].items():
         lines.append(f"    {name}{_SHAPES[state['Type']].format(name)}")
         lines += [
-            f"    {name} -->|{rule['StringEquals']}| {rule['Next']}"
+            f"    {name} -->|{compared_with(rule)}| {rule['Next']}"
             for rule in state.get("Choices", ())
         ]
         if "Default" in state:
@@ -33,3 +33,9 @@ def flowchart(machine):
             errors = ", ".join(rule["ErrorEquals"]).replace("States.ALL", "any error")
             lines.append(f"    {name} -.->|{errors}| {rule['Next']}")
     return "\n".join(lines) + "\n"
+
+
+def compared_with(rule):
+    """Read what a choice compares with, whatever its type."""
+    (value,) = (value for name, value in rule.items() if name.endswith("Equals"))
+    return value

@@ -379,3 +379,31 @@ def test_a_return_received_twice_at_once_is_refunded_once(returned: Returned) ->
     returned.town.settles()
 
     returned.is_right(resellable=1, damaged=0)
+
+
+def test_what_was_given_away_comes_back_for_nothing(lasting_town: Town) -> None:
+    sku = f"GIFT-{next(_numbers)}"
+    lasting_town.sells(sku, on_hand=10, amount_minor=0)
+    lasting_town.sells("BOX", on_hand=1_000, amount_minor=500)
+    guest = lasting_town.guest()
+    total = guest.fills_cart(**{sku.replace("-", "_"): 2, "BOX": 1})
+    order_id = guest.checks_out(total).json()["order_id"]
+    lasting_town.settles()
+    number = guest.get(f"/v1/shipments/{order_id}").json()["tracking_number"]
+    parcel = Bought(lasting_town, guest, order_id, number)
+    parcel.befalls("collected", "delivered")
+    asked = parcel.customer(
+        "returns",
+        {"lines": [{"sku": sku, "quantity": 2}], "reason": "one gift too many"},
+        Idempotency_Key="key-1",
+    ).json()
+
+    parcel.staff(f"returns/{asked['return_id']}/approval")
+    came = {"lines": [{"sku": sku, "quantity": 2, "condition": "resellable"}]}
+    parcel.staff(f"returns/{asked['return_id']}/receipt", came)
+    lasting_town.settles()
+
+    (ended,) = guest.get(f"/v1/shipments/{order_id}/returns").json()["returns"]
+    assert (ended["status"], ended["refund"]["amount_minor"]) == ("REFUNDED", 0)
+    assert lasting_town.level(sku) == (10, 0)
+    assert lasting_town.payment(order_id)["refunds"] == []
