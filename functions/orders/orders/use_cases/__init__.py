@@ -12,6 +12,7 @@ from orders.use_cases.asking import (
 )
 from orders.use_cases.following import (
     SWEPT_MAX,
+    confirm_again,
     follow_parcel,
     follow_refunds,
     give_up_parcel,
@@ -37,6 +38,7 @@ __all__ = [
     "await_payment",
     "begin_capture",
     "cancel_order",
+    "confirm_again",
     "confirm_order",
     "follow_parcel",
     "follow_refunds",

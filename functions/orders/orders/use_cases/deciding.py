@@ -61,6 +61,16 @@ def stated(event: type[Stated], order: Order, **facts: Any) -> Stated:
     )
 
 
+def confirmation_of(order: Order) -> OrderConfirmedV1:
+    return stated(
+        OrderConfirmedV1,
+        order,
+        customer_id=order.customer_id,
+        total_minor=order.total.amount_minor,
+        currency=order.total.currency,
+    )
+
+
 def poke(order: Order, runner: CheckoutRunner) -> None:
     """Start the checkout again, if there is anything left for it to do."""
     if order.due_at is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orders.model import LEFT_ALONE_MAX, Cancelled, Order, OrderStatus
 from orders.ports import CheckoutRunner, OrderRepository
-from orders.use_cases.deciding import decided, poke
+from orders.use_cases.deciding import confirmation_of, decided, poke
 from tradepost.kernel.clock import Clock
 
 # What one sweep starts again; the rest waits for the next minute.
@@ -57,6 +57,17 @@ def follow_refunds(
 ) -> Order:
     """Record how much of the payment went back in all. Older news changes nothing."""
     return decided(order_id, lambda order: order.refunded(refunded_minor, at=now()), orders)
+
+
+def confirm_again(order_id: str, *, orders: OrderRepository) -> None:
+    """State once more that an order is confirmed, for those who never heard of it.
+
+    It is the same fact while nothing else has befallen the order, so that who has heard of it
+    takes no notice. Does nothing for an order that is not CONFIRMED.
+    """
+    order = orders.get(order_id)
+    if order.status is OrderStatus.CONFIRMED:
+        orders.publish(order, confirmation_of(order))
 
 
 def sweep(*, orders: OrderRepository, runner: CheckoutRunner, now: Clock) -> int:

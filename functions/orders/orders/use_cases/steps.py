@@ -7,11 +7,10 @@ from datetime import datetime
 
 from orders.model import BEFORE_THE_PIVOT, Cancelled, Order, OrderLine, OrderStatus, price_of
 from orders.ports import OrderRepository
-from orders.use_cases.deciding import decided, stated
+from orders.use_cases.deciding import confirmation_of, decided, stated
 from tradepost.contracts.event import Event
 from tradepost.contracts.orders import (
     OrderCancelledV1,
-    OrderConfirmedV1,
     OrderNeedsAttentionV1,
     OrderPlacedV1,
 )
@@ -95,15 +94,7 @@ def confirm_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Orde
         return order.moved_to(OrderStatus.CONFIRMED, at=now())
 
     def report(order: Order) -> Event | None:
-        if order.status is not OrderStatus.CONFIRMED:
-            return None
-        return stated(
-            OrderConfirmedV1,
-            order,
-            customer_id=order.customer_id,
-            total_minor=order.total.amount_minor,
-            currency=order.total.currency,
-        )
+        return confirmation_of(order) if order.status is OrderStatus.CONFIRMED else None
 
     return decided(order_id, decide, orders, report=report)
 
