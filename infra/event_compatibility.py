@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.event_schemas import published, schema_of
+from infra.event_schemas import schema_of
+from tradepost.contracts.published import published
 
 Schema = Mapping[str, Any]
 

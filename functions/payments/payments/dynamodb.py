@@ -58,7 +58,9 @@ _IS_PENDING = "#status = :pending"
 
 # One partition takes 1,000 writes a second, and every order passes through the index.
 _BUCKETS = 8
-DUE_PER_BUCKET_MAX = 50
+
+# Each costs up to six requests to a provider; forty of them fit into a function's minute.
+DUE_PER_BUCKET_MAX = 5
 
 # A refund that was promised this long ago is nobody's any more: its request has ended.
 _FORGOTTEN_AFTER = timedelta(minutes=1)

@@ -13,11 +13,11 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 from moto import mock_aws
 
 from catalog.dynamodb import DynamoDBProducts
 from catalog.search import DynamoDBSearch
+from infra.cloudformation import load_template
 from tradepost.kernel.clock import set_clock
 from tradepost.platform import aws
 from tradepost.platform.dynamodb import from_item
@@ -26,21 +26,12 @@ ROOT = Path(__file__).parents[3]
 TABLE = "tradepost-test-catalog"
 
 
-class _Template(yaml.SafeLoader):
-    pass
-
-
-_Template.add_multi_constructor(
-    "!", lambda _loader, suffix, node: TABLE if node.value.endswith("-catalog") else suffix
-)
-
-
 @functools.cache
 def _table() -> dict[str, Any]:
-    template = yaml.load((ROOT / "infra/templates/data.yaml").read_text(), Loader=_Template)
+    template = load_template(ROOT / "infra" / "templates" / "data.yaml")
     properties = template["Resources"]["CatalogTable"]["Properties"]
-    names = ("TableName", "BillingMode", "KeySchema", "AttributeDefinitions")
-    return {name: properties[name] for name in (*names, "GlobalSecondaryIndexes")}
+    names = ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
+    return {"TableName": TABLE, **{name: properties[name] for name in names}}
 
 
 def _load_app(name: str = "functions_catalog_app") -> ModuleType:

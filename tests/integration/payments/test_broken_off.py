@@ -261,6 +261,33 @@ def test_a_use_case_overtaken_at_any_call_by_another_keeps_the_books_in_step(
             assert till.charge(reference).status is not ChargeStatus.AUTHORIZED
 
 
+@pytest.mark.parametrize(
+    ("overtaken", "overtaking"),
+    [("completes_confirmation", "hears"), ("hears", "completes_confirmation"), ("hears", "hears")],
+)
+@pytest.mark.parametrize("approves", [True, False])
+def test_a_browser_and_a_webhook_that_meet_at_any_call_are_told_the_same_and_tell_it_once(
+    lasting_till: Till, overtaken: str, overtaking: str, approves: bool
+) -> None:
+    def comes_between(call: Callable[[], Any]) -> Any:
+        getattr(beside, overtaking)()
+        return call()
+
+    prefix = f"{overtaken}_{overtaking}_{approves}"
+    for harmed, till, _ in at_each_call(lasting_till.of(prefix), comes_between):
+        beside = till
+        till.authorizes("pm_3ds")
+        till.customer_confirms(approves=approves)
+
+        getattr(harmed, overtaken)()
+
+        status = PaymentStatus.AUTHORIZED if approves else PaymentStatus.DECLINED
+        assert till.completes_confirmation().status is status
+        assert till.told() == [
+            "payment.authorized.v1" if approves else "payment.declined.v1",
+        ]
+
+
 def test_an_undo_that_comes_first_bars_the_authorization(lasting_till: Till) -> None:
     till = lasting_till.of("undone_first")
     till.voids()

@@ -116,6 +116,36 @@ def test_a_second_authorization_that_is_declined_is_told_to_the_world_once(till:
         till.captures()
 
 
+def test_a_second_decline_that_a_webhook_tells_first_is_told_to_the_world_all_the_same(
+    till: Till,
+) -> None:
+    till.authorizes("pm_expires_soon_then_declined")
+    hurried = replace(till, provider=Telling(till))
+    till.passes(minutes=45)
+
+    hurried.watches()
+
+    assert till.payment().declined is DeclineReason.AUTHORIZATION_EXPIRED
+    assert till.told() == ["payment.declined.v1"]
+
+
+class Telling:
+    """A provider whose webhook about a decline arrives before its answer."""
+
+    def __init__(self, till: Till) -> None:
+        self._till = till
+
+    def authorize(self, key: str, **named: Any) -> Any:
+        try:
+            return self._till.provider.authorize(key, **named)
+        except PaymentDeclinedError:
+            self._till.hears()
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._till.provider, name)
+
+
 def test_a_second_authorization_that_wants_a_confirmation_is_none(till: Till) -> None:
     till.authorizes("pm_expires_soon")
     asking = replace(till, provider=Asking(till.provider))

@@ -25,8 +25,6 @@ from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
 
-_LAPSED = DeclineReason.AUTHORIZATION_EXPIRED
-
 
 def authorize_payment(
     order_id: str,
@@ -103,14 +101,11 @@ def asked_payment(
             keys.authorize, reference=payment.provider_reference, method=payment.method
         )
     except PaymentDeclinedError as refusal:
-        if payment.attempt > 1:
-            recorded_decline(payment, _LAPSED, payments, now, is_told=True)
-        else:
-            recorded_decline(payment, refusal.reason, payments, now, is_told=False)
+        recorded_decline(payment, refusal.reason, payments, now)
         raise
     if charge.status is ChargeStatus.REQUIRES_ACTION and payment.attempt > 1:
         provider.void(keys.void, reference=payment.provider_reference)
-        recorded_decline(payment, _LAPSED, payments, now, is_told=True)
+        recorded_decline(payment, DeclineReason.AUTHORIZATION_EXPIRED, payments, now)
         raise PaymentDeclinedError
     return recorded_authorization(payment, charge, payments, now)
 

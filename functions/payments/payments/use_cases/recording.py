@@ -24,6 +24,8 @@ ATTEMPTS_MAX = 4
 # that what is paid for is still there.
 CONFIRMATION_WINDOW = timedelta(minutes=20)
 
+_LAPSED = DeclineReason.AUTHORIZATION_EXPIRED
+
 
 def kept_changing(order_id: str) -> StaleError:
     return StaleError(f"the payment of {order_id} kept changing")
@@ -67,16 +69,16 @@ def _before_the_end(at: datetime, expires_at: datetime | None) -> datetime | Non
 
 
 def recorded_decline(
-    payment: Payment,
-    reason: DeclineReason,
-    payments: PaymentRepository,
-    now: Clock,
-    *,
-    is_told: bool,
+    payment: Payment, reason: DeclineReason, payments: PaymentRepository, now: Clock
 ) -> Payment:
-    """Enter that there will be no money. `is_told`: nobody stands by, so the world is told."""
-    declined = payment.declined_because(reason)
-    if not is_told:
+    """Enter that there will be no money.
+
+    The checkout's own request is answered where it is made; of everything else nobody stands by
+    to hear, so the world is told. What was authorized before and cannot be again has lapsed.
+    """
+    is_made_anew = payment.attempt > 1
+    declined = payment.declined_because(_LAPSED if is_made_anew else reason)
+    if not is_made_anew and payment.status is PaymentStatus.OPENED:
         payments.move(declined)
         return declined
     event = PaymentDeclinedV1(
@@ -85,7 +87,7 @@ def recorded_decline(
         correlation_id=payment.correlation_id,
         version=declined.version,
         order_id=payment.order_id,
-        reason=reason,
+        reason=declined.declined or reason,
     )
     payments.move(declined, event)
     return declined

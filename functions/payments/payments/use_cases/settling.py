@@ -143,6 +143,7 @@ def _require_the_same(payment: Payment, charge: Charge) -> None:
         and charge.authorized.currency == payment.amount.currency
         and charge.authorized.amount_minor in (0, payment.amount.amount_minor)
         and charge.captured <= payment.amount
+        and payment.captured.amount_minor in (0, charge.captured.amount_minor)
         and charge.refunded <= charge.captured
     )
     if not is_the_same:
@@ -191,9 +192,7 @@ def _followed_before_capture(
         return recorded_authorization(payment, charge, payments, now)
     if charge.status is ChargeStatus.REQUIRES_ACTION and payment.is_overdue(now()):
         provider.void(keys.void, reference=charge.reference)
-        return recorded_decline(
-            payment, DeclineReason.CONFIRMATION_EXPIRED, payments, now, is_told=True
-        )
+        return recorded_decline(payment, DeclineReason.CONFIRMATION_EXPIRED, payments, now)
     return payment
 
 
@@ -209,7 +208,7 @@ def _followed_to_its_end(
             if charge.status is ChargeStatus.DECLINED
             else DeclineReason.CONFIRMATION_EXPIRED
         )
-        return recorded_decline(payment, reason, payments, now, is_told=was_waited_for)
+        return recorded_decline(payment, reason, payments, now)
     # A lapsed authorization of ours is the watch's to replace; everything else was freed by us,
     # and whoever freed it writes that down.
     return payment

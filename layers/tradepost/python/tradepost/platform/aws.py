@@ -96,7 +96,8 @@ def step_functions() -> SFNClient:
 def secret(secret_id: str) -> dict[str, str]:
     """Read a JSON secret from Secrets Manager, every five minutes anew: it may be rotated."""
     known = _secrets.get(secret_id)
-    if known is not None and utc_now() - known[0] < _SECRET_KEPT:
+    # A clock that was set back must not keep it for longer.
+    if known is not None and abs(utc_now() - known[0]) < _SECRET_KEPT:
         return known[1]
     client = cast("SecretsManagerClient", _client("secretsmanager"))
     stored: dict[str, str] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
