@@ -94,7 +94,7 @@ class House:
         )
 
     def confirms(self) -> None:
-        parcels.label_shipment("ord_1", shipments=self.shipments, carrier=self.carrier, now=now)
+        parcels.label_confirmed("ord_1", shipments=self.shipments, carrier=self.carrier, now=now)
 
     def hears(self, scan: Scan) -> None:
         parcels.hear_of_parcel(
