@@ -596,7 +596,7 @@ _WORTH_SENDING_AGAIN = {409, 429, 500, 502, 503, 504}
 
 def _label_shipment(message: str) -> None:
     confirmed = OrderConfirmed.model_validate_json(message)
-    parcels.label_confirmed(
+    parcels.label_shipment(
         confirmed.order_id, shipments=shipments(), carrier=carrier(), now=utc_now
     )
 

@@ -129,7 +129,7 @@ def desk(shipments: DynamoDBShipments, returns: DynamoDBReturns, carrier: QuietC
         carrier=carrier,
     )
     delivered = NOON + timedelta(days=1)
-    parcels.label_confirmed("ord_1", shipments=shipments, carrier=carrier, now=lambda: NOON)
+    parcels.label_shipment("ord_1", shipments=shipments, carrier=carrier, now=lambda: NOON)
     parcels.record_progress(
         "ord_1", ScanEvent.DELIVERED, shipments=shipments, now=lambda: delivered
     )

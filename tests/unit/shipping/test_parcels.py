@@ -69,7 +69,7 @@ class House:
         return self.shipments.stored["ord_1"]
 
     def confirms(self) -> None:
-        parcels.label_confirmed("ord_1", shipments=self.shipments, carrier=self.carrier, now=now)
+        parcels.label_shipment("ord_1", shipments=self.shipments, carrier=self.carrier, now=now)
 
     def hears(self, scan: Scan) -> None:
         parcels.hear_of_parcel(
@@ -353,6 +353,6 @@ def test_news_of_a_parcel_that_is_not_ours_are_refused() -> None:
 
 def test_an_order_without_a_parcel_cannot_be_labelled() -> None:
     with pytest.raises(ShipmentNotFoundError):
-        parcels.label_confirmed(
+        parcels.label_shipment(
             "ord_2", shipments=InMemoryShipments(), carrier=QuietCarrier(), now=now
         )

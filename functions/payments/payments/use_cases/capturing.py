@@ -106,9 +106,9 @@ def capture_part(
 ) -> Payment:
     """Take a part of the money that was set aside, once per id.
 
-    Without an amount it is all that is left. The part is in our book before it is asked for, and a part that another began is finished
-    first. What leaves nothing is the last. Where everything is taken already, so is this part.
-    Safe to repeat.
+    Without an amount it is all that is left. The part is in our book before it is asked for, and
+    one that another began is finished first. What leaves nothing is the last. Where everything is
+    taken already, so is this part. Safe to repeat.
 
     Raises
     ------

@@ -144,28 +144,18 @@ def _cancelled(
     return changed
 
 
-def label_confirmed(
-    order_id: str, *, shipments: ShipmentRepository, carrier: Carrier, now: Clock
-) -> Shipment:
-    """Let the parcel of an order that is confirmed leave, unless it waits for its money.
-
-    Raises as `label_parcel` does.
-    """
-    shipment = found(order_id, shipments)
-    if shipment.is_captured_on_leaving:
-        return shipment
-    return label_parcel(order_id, 1, shipments=shipments, carrier=carrier, now=now)
-
-
-def label_parcel(
+def label_shipment(
     order_id: str,
-    number: int,
     *,
+    number: int = 1,
+    is_paid: bool = False,
     shipments: ShipmentRepository,
     carrier: Carrier,
     now: Clock,
 ) -> Shipment:
     """Buy the label of a parcel whose order is confirmed: from here on it may leave.
+
+    One whose money is captured on leaving is left as it is, unless it `is_paid`.
 
     What the carrier told before counts from now on. A label that is refused for good is a parcel
     that failed in our house. Safe to repeat.
@@ -179,7 +169,8 @@ def label_parcel(
     for _ in range(ATTEMPTS_MAX):
         shipment = found(order_id, shipments)
         parcel = shipment.parcel(number)
-        if parcel.status is not ShipmentStatus.BOOKED:
+        waits = shipment.is_captured_on_leaving and not is_paid
+        if parcel.status is not ShipmentStatus.BOOKED or waits:
             return shipment
         try:
             label = carrier.label(carrier_key(order_id, parcel.parcel_id))

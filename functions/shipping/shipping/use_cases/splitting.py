@@ -26,7 +26,7 @@ from shipping.use_cases.parcels import (
     ATTEMPTS_MAX,
     carrier_key,
     found,
-    label_parcel,
+    label_shipment,
     next_version,
     record_progress,
 )
@@ -145,7 +145,9 @@ def release_parcel(
     if shipment.is_captured_on_leaving:
         shipment.require_turn(number)
         _capture(shipment, parcel, goods, shipments, till)
-    return label_parcel(order_id, number, shipments=shipments, carrier=carrier, now=now)
+    return label_shipment(
+        order_id, number=number, is_paid=True, shipments=shipments, carrier=carrier, now=now
+    )
 
 
 def advance_parcel(
