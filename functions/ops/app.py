@@ -12,7 +12,7 @@ from chalice.app import CloudWatchEvent
 from ops import use_cases
 from ops.api import ComparisonView, NewReconciliation
 from ops.contexts import AskedContexts
-from ops.model import Finding
+from ops.model import Finding, Outcome
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws
 from tradepost.platform.auth import Role
@@ -62,11 +62,11 @@ def reconcile_lately(_event: CloudWatchEvent) -> None:
 
 
 def _tell(finding: Finding) -> None:
-    tell = logger.warning if finding.is_repaired else logger.error
+    tell = logger.error if finding.outcome is Outcome.LEFT else logger.warning
     tell(
         "books differ",
         order_id=finding.order_id,
         kind=finding.kind,
         detail=finding.detail,
-        is_repaired=finding.is_repaired,
+        outcome=finding.outcome,
     )

@@ -252,6 +252,18 @@ def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"orders": [standing(order) for order in found], "after": after}
 
 
+@app.lambda_function(name="confirm_again")
+def confirm_again(event: dict[str, Any], _context: object) -> None:
+    """State again that an order is confirmed: asked for when its warehouse never heard of it."""
+    use_cases.confirm_again(event["order_id"], orders=orders())
+
+
+@app.lambda_function(name="run_again")
+def run_again(event: dict[str, Any], _context: object) -> None:
+    """Have an order's checkout run on: asked for when it was found in the middle."""
+    use_cases.take_up(event["order_id"], orders=orders(), runner=runner())
+
+
 @app.lambda_function(name="order_contact")
 def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell whom to write to about an order, and of what: asked by notifications while it writes.

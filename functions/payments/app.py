@@ -327,7 +327,14 @@ def charges_between(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell the reconciliation what the provider opened in a span of time, page by page."""
     start, end = from_text(event["start"]), from_text(event["end"])
     charges, after = provider().charges_between(start, end, event.get("after"))
-    return {"charges": [facts.of_charge(charge) for charge in charges], "after": after}
+    told = [
+        {
+            **facts.of_charge(charge),
+            "is_ours": use_cases.is_accounted_for(charge, payments=payments()),
+        }
+        for charge in charges
+    ]
+    return {"charges": told, "after": after}
 
 
 @app.lambda_function(name="settle")
@@ -337,6 +344,22 @@ def settle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         event["order_id"], payments=payments(), provider=provider(), now=utc_now
     )
     return facts.of_payment(payment)
+
+
+@app.lambda_function(name="give_back")
+def give_back(event: dict[str, Any], _context: object) -> None:
+    """Void or refund an order's payment: asked for when nothing is sold for it."""
+    payment = payments().get(event["order_id"])
+    if payment is None:
+        return
+    use_cases.void_payment(
+        payment.order_id,
+        currency=payment.amount.currency,
+        correlation_id=event["correlation_id"],
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
 
 
 @app.lambda_function(name="free_stray_charge")

@@ -576,6 +576,17 @@ def relay(event: DynamoDBEvent) -> dict[str, Any]:
     )
 
 
+@app.lambda_function(name="shipment_facts")
+def shipment_facts(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell where an order's parcel stands, None if there is none: asked when books are compared."""
+    shipment = shipments().get(event["order_id"])
+    return {
+        "order_id": event["order_id"],
+        "status": shipment.status if shipment else None,
+        "awaits_money": shipment is not None and shipment.awaits_money,
+    }
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="relay_overdue")
 def relay_overdue(_event: CloudWatchEvent) -> None:
     """Publish what the stream's relay missed."""

@@ -95,7 +95,7 @@ def _report(answers: list[Json]) -> Json:
         for finding in answer["findings"]
     }
     return {
-        "agrees": all(finding["is_repaired"] for finding in findings.values()),
+        "agrees": all(finding["outcome"] == "mended" for finding in findings.values()),
         "compared": sum(answer["compared"] for answer in answers),
         "sums": {currency: dict(counted) for currency, counted in sorted(sums.items())},
         "findings": list(findings.values()),
@@ -113,15 +113,18 @@ def _show(report: Json, console: Console) -> None:
     console.print(table)
     console.print("In minor units. Sold is before refunds.", style="dim")
     for finding in report["findings"]:
-        done = "mended" if finding["is_repaired"] else "LEFT"
-        advice = "" if finding["is_repaired"] else _advice(finding)
-        line = f"{done}  {finding['kind']}  {finding['order_id']}: {finding['detail']}{advice}"
+        outcome, kind, order_id = finding["outcome"].upper(), finding["kind"], finding["order_id"]
+        line = f"{outcome:<7}{kind}  {order_id}: {finding['detail']}{_advice(finding)}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not report["findings"]:
         console.print("All books agree.")
 
 
 def _advice(finding: Json) -> str:
+    if finding["outcome"] == "mended":
+        return ""
+    if finding["outcome"] == "begun":
+        return " (look again in a minute)"
     if finding["repair"] is None:
         return " (a person has to judge: docs/runbooks/books-differ.md)"
     return " (run again with --repair)"

@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
-from ops.model import Comparison, Finding, Kind, Repair, Sums
+from ops.model import Comparison, Finding, Kind, Outcome, Repair, Sums
 from tradepost.platform.bodies import RequestModel, View, shown_as
 
 _POSITION_LENGTH_MAX = 2_000
@@ -27,7 +27,7 @@ class FindingView(View):
     order_id: str
     detail: str
     repair: Repair | None
-    is_repaired: bool
+    outcome: Outcome
 
     @classmethod
     def of(cls, finding: Finding) -> FindingView:
@@ -36,7 +36,7 @@ class FindingView(View):
             order_id=finding.order_id,
             detail=finding.detail,
             repair=finding.repair,
-            is_repaired=finding.is_repaired,
+            outcome=finding.outcome,
         )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from ops.model import Books, MoneyFacts, OrderFacts, Repair, Sums
+from ops.model import Books, ChargeFacts, Finding, MoneyFacts, OrderFacts, Repair, Sums
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.platform.questions import Questions
 
 _REPAIRS = {
     Repair.SETTLE_PAYMENT: "payments-settle",
     Repair.GIVE_MONEY_BACK: "payments-give_back",
+    Repair.FREE_CHARGE: "payments-free_stray_charge",
     Repair.RELEASE_STOCK: "inventory-release_stock",
     Repair.COMMIT_STOCK: "inventory-commit_stock",
-    Repair.STATE_AGAIN: "orders-state_again",
+    Repair.CONFIRM_AGAIN: "orders-confirm_again",
     Repair.RUN_AGAIN: "orders-run_again",
 }
 
@@ -30,19 +31,19 @@ class AskedContexts:
         answer = self._questions.ask("orders-orders_of_day", asked)
         return [order["order_id"] for order in answer["orders"]], answer["after"]
 
-    def charges_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
+    def charges_of_day(self, day: date, after: str | None) -> tuple[list[ChargeFacts], str | None]:
         start = datetime.combine(day, time(), UTC)
         end = start + timedelta(days=1)
         asked = {"start": to_text(start), "end": to_text(end), "after": after}
         answer = self._questions.ask("payments-charges_between", asked)
-        return [charge["order_id"] for charge in answer["charges"]], answer["after"]
+        return [_to_charge(charge) for charge in answer["charges"]], answer["after"]
 
     def is_known(self, order_id: str) -> bool:
         return self._standing(order_id)["status"] is not None
 
-    def holds_past_due(self, after: str | None) -> tuple[list[str], str | None]:
-        answer = self._questions.ask("inventory-holds_past_due", {"after": after})
-        return answer["order_ids"], answer["after"]
+    def holds_past_due(self) -> list[str]:
+        order_ids: list[str] = self._questions.ask("inventory-holds_past_due", {})["order_ids"]
+        return order_ids
 
     def books_of(self, order_id: str) -> Books:
         asked = {"order_id": order_id}
@@ -54,13 +55,19 @@ class AskedContexts:
         return Books(
             order=_to_order(order_id, self._standing(order_id)),
             money=_to_money(money),
-            hold=hold["state"],
+            hold=_to_hold(hold["chunks"]),
             shipment=shipment["status"],
+            awaits_money=shipment["awaits_money"],
         )
 
-    def mend(self, order_id: str, repair: Repair) -> None:
-        asked = {"order_id": order_id, "correlation_id": f"reconciliation:{order_id}"}
-        self._questions.ask(_REPAIRS[repair], asked)
+    def mend(self, finding: Finding) -> None:
+        assert finding.repair is not None
+        asked = {
+            "order_id": finding.order_id,
+            "reference": finding.reference,
+            "correlation_id": f"reconciliation:{finding.order_id}",
+        }
+        self._questions.ask(_REPAIRS[finding.repair], asked)
 
     def _standing(self, order_id: str) -> dict[str, Any]:
         return self._questions.ask("orders-order_standing", {"order_id": order_id})
@@ -79,16 +86,29 @@ def _to_order(order_id: str, standing: dict[str, Any]) -> OrderFacts:
 
 
 def _to_money(answer: dict[str, Any]) -> MoneyFacts:
-    payment, ledger, charge = answer["payment"], answer["ledger"], answer["charge"]
+    payment, charge = answer["payment"], answer["charge"]
     return MoneyFacts(
-        currency=answer["currency"] or "",
+        currency=payment["currency"] if payment else "",
         payment_status=payment["status"] if payment else None,
         payment=_to_sums(payment),
-        ledger=_to_sums(ledger),
-        is_balanced=ledger["is_balanced"],
+        ledger=_to_sums(answer["ledger"]),
         charge_status=charge["status"] if charge else None,
         charge=_to_sums(charge),
     )
+
+
+def _to_charge(told: dict[str, Any]) -> ChargeFacts:
+    return ChargeFacts(
+        told["order_id"], told["reference"], told["status"], _to_sums(told), told["is_ours"]
+    )
+
+
+def _to_hold(chunks: list[dict[str, Any]]) -> str | None:
+    states = {chunk["state"] for chunk in chunks}
+    if not states:
+        return None
+    is_whole = len(chunks) == chunks[0]["total"]
+    return states.pop() if len(states) == 1 and is_whole else "MIXED"
 
 
 def _to_sums(told: dict[str, Any] | None) -> Sums:

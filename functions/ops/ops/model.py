@@ -19,14 +19,23 @@ QUIET_AFTER = timedelta(minutes=15)
 _SOLD = frozenset({"CONFIRMED", "SHIPPED", "DELIVERED"})
 _UNFINISHED = frozenset({"PENDING", "CAPTURING", "CANCELLING"})
 
+# What the provider may have where our payment has ended so. Refunded is our word alone; a charge
+# that was never asked for money, or was declined, has nothing to free.
+_CHARGE_OF_A_PAYMENT: dict[str | None, set[str | None]] = {
+    "REFUNDED": {"CAPTURED"},
+    "VOIDED": {"VOIDED", "OPENED", "DECLINED", None},
+    "DECLINED": {"DECLINED", "VOIDED"},
+}
+
 
 class Kind(StrEnum):
     """What a difference is, by what would be lost if it stayed."""
 
     PAYMENT_BEHIND_PROVIDER = "payment_behind_provider"  # a webhook was dropped, an answer lost
     MONEY_WITHOUT_ORDER = "money_without_order"  # taken or set aside, and nothing is sold for it
+    STRAY_CHARGE = "stray_charge"  # the provider holds money that no payment of ours stands behind
     ORDER_WITHOUT_MONEY = "order_without_money"  # sold, and not paid for in full
-    LEDGER_OUT_OF_BALANCE = "ledger_out_of_balance"  # entries and totals differ
+    LEDGER_OUT_OF_BALANCE = "ledger_out_of_balance"  # the entries do not sum to the totals
     HOLD_WITHOUT_ORDER = "hold_without_order"  # units kept from sale for nobody
     STOCK_NOT_SOLD = "stock_not_sold"  # sold, and its units are still only held, or not at all
     EVENT_LOST = "event_lost"  # confirmed, and the warehouse never heard of it
@@ -38,10 +47,19 @@ class Repair(StrEnum):
 
     SETTLE_PAYMENT = "settle_payment"  # payments reads the charge back and records what is true
     GIVE_MONEY_BACK = "give_money_back"  # payments voids or refunds
+    FREE_CHARGE = "free_charge"  # payments voids or refunds what only the provider knows
     RELEASE_STOCK = "release_stock"
     COMMIT_STOCK = "commit_stock"
-    STATE_AGAIN = "state_again"  # orders publishes its fact once more
+    CONFIRM_AGAIN = "confirm_again"  # orders states its fact once more
     RUN_AGAIN = "run_again"  # orders starts the checkout once more
+
+
+class Outcome(StrEnum):
+    """What became of a finding."""
+
+    LEFT = "left"  # nobody was asked to mend it, or nobody could
+    BEGUN = "begun"  # its owner was asked to; the next run tells what came of it
+    MENDED = "mended"  # asked, compared again, and gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +112,13 @@ class MoneyFacts:
     payment_status: str | None = None
     payment: Sums = Sums()
     ledger: Sums = Sums()
-    is_balanced: bool = True  # every entry's legs sum to nothing
     charge_status: str | None = None
     charge: Sums = Sums()
 
     @property
     def is_behind(self) -> bool:
-        return self.charge != self.payment or self.charge_status != self._expected_charge_status
-
-    @property
-    def _expected_charge_status(self) -> str | None:
-        # Refunded is our word alone: a provider's charge stays captured.
-        return "CAPTURED" if self.payment_status == "REFUNDED" else self.payment_status
+        expected = _CHARGE_OF_A_PAYMENT.get(self.payment_status, {self.payment_status})
+        return self.charge != self.payment or self.charge_status not in expected
 
     @property
     def is_taken(self) -> bool:
@@ -114,13 +127,49 @@ class MoneyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeFacts:
+    """A charge as the provider lists it. `is_ours` tells whether a payment stands behind it."""
+
+    order_id: str
+    reference: str
+    status: str
+    sums: Sums
+    is_ours: bool
+
+    @property
+    def stray(self) -> Finding | None:
+        """Name the money that nobody accounts for; None if there is none."""
+        if self.is_ours or (self.status != "AUTHORIZED" and self.sums.net_minor <= 0):
+            return None
+        detail = f"{self.reference} is {self.status} {self.sums.net_minor}, and no payment has it"
+        return Finding(
+            Kind.STRAY_CHARGE,
+            self.order_id,
+            detail,
+            Repair.FREE_CHARGE,
+            reference=self.reference,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
-    """All that is known of one order. `hold` is HELD, COMMITTED, RELEASED, MIXED, or None."""
+    """All that is known of one order. `hold` is HELD, COMMITTED, RELEASED, MIXED, or None.
+
+    `awaits_money`: a parcel is still here, and its money is to be captured when it leaves.
+    """
 
     order: OrderFacts
     money: MoneyFacts
     hold: str | None
     shipment: str | None
+    awaits_money: bool = False
+
+    @property
+    def is_paid(self) -> bool:
+        """Tell whether what was sold is paid for, or set aside for parcels that are still here."""
+        missing_minor = self.order.total_minor - self.money.charge.captured_minor
+        is_set_aside = self.awaits_money and self.money.charge_status == "AUTHORIZED"
+        return missing_minor == 0 or (missing_minor > 0 and is_set_aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +180,8 @@ class Finding:
     order_id: str
     detail: str
     repair: Repair | None
-    is_repaired: bool = False
+    outcome: Outcome = Outcome.LEFT
+    reference: str | None = None  # of the charge, where the order does not lead to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +236,13 @@ def _of_the_money(books: Books) -> list[Finding]:
             f" our payment {money.payment_status} {money.payment.net_minor}"
         )
         found.append(_finding(Kind.PAYMENT_BEHIND_PROVIDER, order, detail, Repair.SETTLE_PAYMENT))
-    if money.ledger != money.payment or not money.is_balanced:
+    if money.ledger != money.payment:
         detail = f"the ledger sums to {money.ledger.net_minor}, not {money.payment.net_minor}"
-        # A payment that is behind has a ledger that is behind: settling mends both.
-        repair = Repair.SETTLE_PAYMENT if money.is_behind and money.is_balanced else None
-        found.append(_finding(Kind.LEDGER_OUT_OF_BALANCE, order, detail, repair))
+        found.append(_finding(Kind.LEDGER_OUT_OF_BALANCE, order, detail, None))
     if order.is_over and money.is_taken:
         detail = f"{money.charge.net_minor} is taken and the order is {order.status or 'unknown'}"
         found.append(_finding(Kind.MONEY_WITHOUT_ORDER, order, detail, Repair.GIVE_MONEY_BACK))
-    if order.is_sold and money.charge.captured_minor != order.total_minor:
+    if order.is_sold and not books.is_paid:
         detail = f"{money.charge.captured_minor} was taken of {order.total_minor}"
         found.append(_finding(Kind.ORDER_WITHOUT_MONEY, order, detail, None))
     return found
@@ -216,9 +264,9 @@ def _of_the_order(books: Books) -> list[Finding]:
     order = books.order
     if order.status in _UNFINISHED:
         return [_finding(Kind.ORDER_UNFINISHED, order, f"it is {order.status}", Repair.RUN_AGAIN)]
-    if order.status == "CONFIRMED" and books.shipment == "BOOKED":
+    if order.status == "CONFIRMED" and books.shipment == "BOOKED" and not books.awaits_money:
         detail = "the order is confirmed and its parcel was never released to the warehouse"
-        return [_finding(Kind.EVENT_LOST, order, detail, Repair.STATE_AGAIN)]
+        return [_finding(Kind.EVENT_LOST, order, detail, Repair.CONFIRM_AGAIN)]
     return []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Protocol
 
-from ops.model import Books, Repair
+from ops.model import Books, ChargeFacts, Finding
 
 
 class Contexts(Protocol):
@@ -14,17 +14,17 @@ class Contexts(Protocol):
     def orders_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
         """List the orders placed on a UTC day, a page at a time, and where the next begins."""
 
-    def charges_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
-        """List the orders that the provider opened a charge for on a UTC day."""
+    def charges_of_day(self, day: date, after: str | None) -> tuple[list[ChargeFacts], str | None]:
+        """List the charges that the provider opened on a UTC day."""
 
     def is_known(self, order_id: str) -> bool:
         """Tell whether orders has such an order."""
 
-    def holds_past_due(self, after: str | None) -> tuple[list[str], str | None]:
-        """List the orders whose stock is held for longer than a checkout takes."""
+    def holds_past_due(self) -> list[str]:
+        """List orders whose stock is held for longer than it may; the longest due first."""
 
     def books_of(self, order_id: str) -> Books:
         """Ask each owner what it knows of an order."""
 
-    def mend(self, order_id: str, repair: Repair) -> None:
-        """Have the owner do a repair."""
+    def mend(self, finding: Finding) -> None:
+        """Have the owner do the repair that a finding names. Raises its refusals."""

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from ops.model import Books, Comparison, Finding, differences
+from ops.model import (
+    Books,
+    ChargeFacts,
+    Comparison,
+    Finding,
+    Kind,
+    Outcome,
+    differences,
+)
 from ops.ports import Contexts
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import DomainError, UnavailableError
@@ -29,16 +37,13 @@ def reconcile_day(
     match listing:
         case "orders":
             found, following = contexts.orders_of_day(day, position or None)
-            then: str | None = "charges:"
+            comparison = _compared(found, repair, contexts, now)
+            return replace(comparison, after=f"orders:{following}" if following else "charges:")
         case "charges":
-            charged, following = contexts.charges_of_day(day, position or None)
-            found = [order_id for order_id in charged if not contexts.is_known(order_id)]
-            then = "holds:"
-        case _:
-            found, following = contexts.holds_past_due(position or None)
-            then = None
-    comparison = _compared(found, repair, contexts, now)
-    return replace(comparison, after=f"{listing}:{following}" if following else then)
+            charges, following = contexts.charges_of_day(day, position or None)
+            comparison = _accounted_for(charges, repair, contexts, now)
+            return replace(comparison, after=f"charges:{following}" if following else "holds:")
+    return _compared(contexts.holds_past_due(), repair, contexts, now)
 
 
 def _compared(order_ids: Iterable[str], repair: bool, contexts: Contexts, now: Clock) -> Comparison:
@@ -49,40 +54,50 @@ def _compared(order_ids: Iterable[str], repair: bool, contexts: Contexts, now: C
     return comparison
 
 
+def _accounted_for(
+    charges: Iterable[ChargeFacts], repair: bool, contexts: Contexts, now: Clock
+) -> Comparison:
+    """Look for money that the day's orders do not lead to: stray charges, and unknown orders."""
+    unknown, stray = [], []
+    for charge in charges:
+        if charge.stray is not None:
+            stray.append(charge.stray)
+        elif charge.is_ours and not contexts.is_known(charge.order_id):
+            unknown.append(charge.order_id)
+    comparison = _compared(unknown, repair, contexts, now)
+    asked = [_asked_for(finding, repair, contexts) for finding in stray]
+    return replace(comparison, findings=(*comparison.findings, *asked))
+
+
 def _reconciled(
     order_id: str, repair: bool, contexts: Contexts, now: Clock
 ) -> tuple[Books, list[Finding]]:
-    """Compare one order's books; mend, and compare again, until nothing more can be mended.
+    """Compare one order's books; have each difference mended once, and compare again.
 
     Returns the books as they are in the end, and all that was found on the way.
     """
-    found: dict[str, Finding] = {}
+    found: dict[Kind, Finding] = {}
     for _ in range(_ROUNDS_MAX):
         books = contexts.books_of(order_id)
-        open_now = {finding.kind: finding for finding in differences(books, now())}
-        # What was found before and is not there any more has been mended.
-        found = {
-            kind: replace(finding, is_repaired=kind not in open_now)
-            for kind, finding in found.items()
-        } | open_now
-        mendable = [finding for finding in open_now.values() if finding.repair is not None]
-        if not repair or not mendable:
-            return books, list(found.values())
-        mended = [_mended(finding, contexts) for finding in mendable]
-        if not any(mended):
-            return books, list(found.values())
-    books = contexts.books_of(order_id)
-    still = {finding.kind for finding in differences(books, now())}
-    return books, [
-        replace(finding, is_repaired=kind not in still) for kind, finding in found.items()
-    ]
+        seen = {finding.kind: finding for finding in differences(books, now())}
+        for kind in found.keys() - seen.keys():
+            found[kind] = replace(found[kind], outcome=Outcome.MENDED)
+        fresh = [finding for kind, finding in seen.items() if kind not in found]
+        found |= {finding.kind: _asked_for(finding, repair, contexts) for finding in fresh}
+        if not any(finding.outcome is Outcome.BEGUN for finding in found.values()):
+            break
+    return books, list(found.values())
 
 
-def _mended(finding: Finding, contexts: Contexts) -> bool:
-    """Have a repair done; False where its owner refused or did not answer: the next run sees it."""
-    assert finding.repair is not None
+def _asked_for(finding: Finding, repair: bool, contexts: Contexts) -> Finding:
+    """Have a repair begun, if it may be; the next comparison tells whether it is done.
+
+    One that its owner refused, or did not answer, is left to the next run.
+    """
+    if not repair or finding.repair is None:
+        return finding
     try:
-        contexts.mend(finding.order_id, finding.repair)
+        contexts.mend(finding)
     except (DomainError, UnavailableError):
-        return False
-    return True
+        return finding
+    return replace(finding, outcome=Outcome.BEGUN)

@@ -176,6 +176,7 @@ def standing(order: Order) -> dict[str, Any]:
         "total_minor": order.total.amount_minor,
         "currency": order.total.currency,
         "placed_at": to_text(order.placed_at),
+        "updated_at": to_text(order.updated_at),
     }
 
 

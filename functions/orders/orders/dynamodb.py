@@ -126,6 +126,24 @@ class DynamoDBOrders:
             failed_conditions(error)
             raise StaleError(f"{order.order_id} changed since it was read") from error
 
+    def publish(self, order: Order, event: Event) -> None:
+        is_as_read: Any = {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": to_item(_key(order.order_id)),
+                "ConditionExpression": _IS_THIS_VERSION,
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": to_item({":version": order.version}),
+            }
+        }
+        try:
+            self._client.transact_write_items(
+                TransactItems=[is_as_read, outbox_put(self._table, _pk(order.order_id), event)]
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"{order.order_id} changed, or the fact is on its way") from error
+
     def actions(self, order_id: str) -> list[Action]:
         return [_to_action(item) for item in self._beginning_with(order_id, "ACTION#")]
 

@@ -36,6 +36,9 @@ class OrderRepository(Protocol):
         Raises StaleError if it is not next.
         """
 
+    def publish(self, order: Order, event: Event) -> None:
+        """State a fact about an order once more, if the order is as read. Raises StaleError."""
+
     def actions(self, order_id: str) -> list[Action]:
         """Read what people did to an order, in that order."""
 

@@ -131,17 +131,30 @@ def confirm_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Orde
         return order.moved_to(OrderStatus.CONFIRMED, at=now())
 
     def report(order: Order) -> Event | None:
-        if order.status is not OrderStatus.CONFIRMED:
-            return None
-        return _stated(
-            OrderConfirmedV1,
-            order,
-            customer_id=order.customer_id,
-            total_minor=order.total.amount_minor,
-            currency=order.total.currency,
-        )
+        return _confirmation(order) if order.status is OrderStatus.CONFIRMED else None
 
     return _decide(order_id, decide, orders, report=report)
+
+
+def confirm_again(order_id: str, *, orders: OrderRepository) -> None:
+    """State once more that an order is confirmed, for those who never heard of it.
+
+    It is the same fact while nothing else has befallen the order, so that who has heard of it
+    takes no notice. Does nothing for an order that is not CONFIRMED.
+    """
+    order = orders.get(order_id)
+    if order.status is OrderStatus.CONFIRMED:
+        orders.publish(order, _confirmation(order))
+
+
+def _confirmation(order: Order) -> OrderConfirmedV1:
+    return _stated(
+        OrderConfirmedV1,
+        order,
+        customer_id=order.customer_id,
+        total_minor=order.total.amount_minor,
+        currency=order.total.currency,
+    )
 
 
 def abandon_order(

@@ -57,7 +57,7 @@ def of_charge(charge: Charge) -> dict[str, Any]:
 
 
 def _sums(entries: list[Entry]) -> dict[str, Any]:
-    """Sum a ledger: what came in, what went back, and whether each entry's legs sum to zero."""
+    """Sum a ledger: what came in, and what went back. Its entries are balanced."""
     moved = {"CAPTURE": 0, "REFUND": 0}
     for entry in entries:
         receivable = sum(

@@ -10,6 +10,8 @@ import pytest
 from ops.model import (
     QUIET_AFTER,
     Books,
+    ChargeFacts,
+    Finding,
     Kind,
     MoneyFacts,
     OrderFacts,
@@ -27,7 +29,7 @@ PAID = Sums(1400, 0)
 
 SOLD = Books(
     order=OrderFacts("ord_1", "CONFIRMED", 1400, "GBP", LONG_AGO),
-    money=MoneyFacts("GBP", "CAPTURED", PAID, PAID, True, "CAPTURED", PAID),
+    money=MoneyFacts("GBP", "CAPTURED", PAID, PAID, "CAPTURED", PAID),
     hold="COMMITTED",
     shipment="LABELLED",
 )
@@ -83,8 +85,8 @@ def test_a_payment_that_missed_what_the_provider_did_is_settled() -> None:
     assert kinds(books)[Kind.PAYMENT_BEHIND_PROVIDER] is Repair.SETTLE_PAYMENT
 
 
-def test_a_charge_our_payments_never_heard_of_is_settled_and_given_back() -> None:
-    money = MoneyFacts("GBP", charge_status="CAPTURED", charge=PAID)
+def test_money_of_an_order_that_never_was_is_settled_and_given_back() -> None:
+    money = MoneyFacts("GBP", "AUTHORIZED", charge_status="CAPTURED", charge=PAID)
 
     assert kinds(Books(UNKNOWN, money, None, None)) == {
         Kind.PAYMENT_BEHIND_PROVIDER: Repair.SETTLE_PAYMENT,
@@ -117,9 +119,13 @@ def test_an_order_sold_for_another_amount_than_was_taken_is_for_a_person(
     assert kinds(books) == {Kind.ORDER_WITHOUT_MONEY: None}
 
 
-@pytest.mark.parametrize("facts", [{"ledger": Sums(1300)}, {"is_balanced": False}])
-def test_a_ledger_that_does_not_explain_its_payment_is_for_a_person(facts: dict) -> None:
-    assert kinds(with_money(SOLD, **facts)) == {Kind.LEDGER_OUT_OF_BALANCE: None}
+def test_a_ledger_that_does_not_explain_its_payment_is_for_a_person() -> None:
+    assert kinds(with_money(SOLD, ledger=Sums(1300))) == {Kind.LEDGER_OUT_OF_BALANCE: None}
+
+
+@pytest.mark.parametrize("charge", ["VOIDED", "OPENED", "DECLINED", None])
+def test_a_charge_with_nothing_to_free_agrees_with_a_voided_payment(charge: str | None) -> None:
+    assert kinds(with_money(UNDONE, charge_status=charge)) == {}
 
 
 @pytest.mark.parametrize("hold", ["HELD", "COMMITTED", "MIXED"])
@@ -140,7 +146,7 @@ def test_units_of_a_sold_order_that_went_back_on_sale_are_for_a_person(hold: str
 
 
 def test_a_confirmed_order_that_the_warehouse_never_heard_of_is_stated_again() -> None:
-    assert kinds(replace(SOLD, shipment="BOOKED")) == {Kind.EVENT_LOST: Repair.STATE_AGAIN}
+    assert kinds(replace(SOLD, shipment="BOOKED")) == {Kind.EVENT_LOST: Repair.CONFIRM_AGAIN}
 
 
 @pytest.mark.parametrize("status", ["PENDING", "CAPTURING", "CANCELLING"])
@@ -160,7 +166,7 @@ class FakeContexts:
 
     books: dict[str, Books]
     mended: dict[Repair, Books] = field(default_factory=dict)  # what a repair makes of them
-    charged: list[str] = field(default_factory=list)
+    charged: list[ChargeFacts] = field(default_factory=list)
     past_due: list[str] = field(default_factory=list)
     asked: list[tuple[str, Repair]] = field(default_factory=list)
 
@@ -169,61 +175,85 @@ class FakeContexts:
         place = int(after or 0)
         return known[place : place + 1], str(place + 1) if place + 1 < len(known) else None
 
-    def charges_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
+    def charges_of_day(self, day: date, after: str | None) -> tuple[list[ChargeFacts], str | None]:
         return self.charged, None
 
     def is_known(self, order_id: str) -> bool:
         return self.books[order_id].order.status is not None
 
-    def holds_past_due(self, after: str | None) -> tuple[list[str], str | None]:
-        return self.past_due, None
+    def holds_past_due(self) -> list[str]:
+        return self.past_due
 
     def books_of(self, order_id: str) -> Books:
         return self.books[order_id]
 
-    def mend(self, order_id: str, repair: Repair) -> None:
-        self.asked.append((order_id, repair))
-        if repair not in self.mended:
+    def mend(self, finding: Finding) -> None:
+        assert finding.repair is not None
+        self.asked.append((finding.reference or finding.order_id, finding.repair))
+        if finding.repair not in self.mended:
             raise UnavailableError("nobody answers")
-        self.books[order_id] = self.mended[repair]
+        self.books[finding.order_id] = self.mended[finding.repair]
 
 
-def reconciled(contexts: FakeContexts, *, repair: bool) -> tuple[int, dict[str, bool]]:
-    """Go through all pages; return how many were compared, and what was found mended or not."""
+def reconciled(contexts: FakeContexts, *, repair: bool) -> tuple[int, dict[str, str]]:
+    """Go through all pages; return how many were compared, and what became of what was found."""
     compared, found, after = 0, {}, None
     while True:
         page = reconcile_day(TODAY, after, repair=repair, contexts=contexts, now=lambda: NOW)
         compared += page.compared
-        found |= {finding.kind.value: finding.is_repaired for finding in page.findings}
+        found |= {finding.kind.value: finding.outcome.value for finding in page.findings}
         after = page.after
         if after is None:
             return compared, found
 
 
 def test_each_order_of_the_day_is_compared_once_and_those_orders_does_not_know_beside() -> None:
-    money = MoneyFacts("GBP", "CAPTURED", PAID, PAID, True, "CAPTURED", PAID)
+    money = MoneyFacts("GBP", "CAPTURED", PAID, PAID, "CAPTURED", PAID)
     books = {
         "ord_1": SOLD,
         "ord_2": SOLD,
         "ord_3": UNDONE,
         "ord_9": Books(UNKNOWN, money, None, None),
     }
-    contexts = FakeContexts(books, charged=["ord_1", "ord_2", "ord_9"])
+    charged = [ChargeFacts(order_id, "ch", "CAPTURED", PAID, is_ours=True) for order_id in books]
+    contexts = FakeContexts(books, charged=charged)
 
-    assert reconciled(contexts, repair=False) == (4, {"money_without_order": False})
+    assert reconciled(contexts, repair=False) == (4, {"money_without_order": "left"})
+
+
+@pytest.mark.parametrize(
+    ("status", "sums", "is_stray"),
+    [
+        ("AUTHORIZED", Sums(), True),
+        ("CAPTURED", PAID, True),
+        ("CAPTURED", Sums(1400, 1400), False),
+        ("VOIDED", Sums(), False),
+        ("OPENED", Sums(), False),
+    ],
+)
+def test_money_at_the_provider_that_no_payment_stands_behind_is_freed_by_its_reference(
+    status: str, sums: Sums, is_stray: bool
+) -> None:
+    second = ChargeFacts("ord_1", "ch_2", status, sums, is_ours=False)
+    contexts = FakeContexts({"ord_1": SOLD}, {Repair.FREE_CHARGE: SOLD}, charged=[second])
+
+    _, found = reconciled(contexts, repair=True)
+
+    assert found == ({"stray_charge": "begun"} if is_stray else {})
+    assert contexts.asked == ([("ch_2", Repair.FREE_CHARGE)] if is_stray else [])
 
 
 def test_nothing_is_mended_unless_asked() -> None:
     contexts = FakeContexts({"ord_1": replace(SOLD, hold="HELD")}, {Repair.COMMIT_STOCK: SOLD})
 
-    assert reconciled(contexts, repair=False) == (1, {"stock_not_sold": False})
+    assert reconciled(contexts, repair=False) == (1, {"stock_not_sold": "left"})
     assert contexts.asked == []
 
 
 def test_what_was_mended_is_compared_again_and_said_to_be_mended() -> None:
     contexts = FakeContexts({"ord_1": replace(SOLD, hold="HELD")}, {Repair.COMMIT_STOCK: SOLD})
 
-    assert reconciled(contexts, repair=True) == (1, {"stock_not_sold": True})
+    assert reconciled(contexts, repair=True) == (1, {"stock_not_sold": "mended"})
     assert reconciled(contexts, repair=True) == (1, {})
 
 
@@ -242,14 +272,14 @@ def test_a_repair_that_brings_the_next_to_light_is_followed_by_it() -> None:
 
     _, found = reconciled(contexts, repair=True)
 
-    assert set(found.values()) == {True}
+    assert set(found.values()) == {"mended"}
     assert contexts.books["ord_1"] == UNDONE
 
 
 def test_a_repair_that_nobody_does_is_left_and_told() -> None:
     contexts = FakeContexts({"ord_1": replace(SOLD, hold="HELD")})
 
-    assert reconciled(contexts, repair=True) == (1, {"stock_not_sold": False})
+    assert reconciled(contexts, repair=True) == (1, {"stock_not_sold": "left"})
     assert len(contexts.asked) == 1
 
 
@@ -261,4 +291,4 @@ def test_holds_past_their_due_are_looked_at_whatever_their_day() -> None:
         past_due=["ord_9"],
     )
 
-    assert reconciled(contexts, repair=True) == (1, {"hold_without_order": True})
+    assert reconciled(contexts, repair=True) == (1, {"hold_without_order": "mended"})

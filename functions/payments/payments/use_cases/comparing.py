@@ -76,6 +76,15 @@ def repair_payment(
     return payments.get(order_id) or payment
 
 
+def is_accounted_for(charge: Charge, *, payments: PaymentRepository) -> bool:
+    """Tell whether a payment of ours stands behind a charge of the provider's."""
+    payment = payments.get(charge.order_id)
+    return payment is not None and charge.reference in (
+        payment.provider_reference,
+        payment.replaces,
+    )
+
+
 def free_stray_charge(
     reference: str, *, payments: PaymentRepository, provider: PaymentProvider
 ) -> None:
@@ -92,8 +101,7 @@ def free_stray_charge(
     RefundRefusedError, ProviderUnavailableError
     """
     charge = provider.charge(reference)
-    payment = payments.get(charge.order_id)
-    if payment is not None and reference in (payment.provider_reference, payment.replaces):
+    if is_accounted_for(charge, payments=payments):
         raise ChargeInUseError(charge.order_id, reference)
     try:
         provider.void(f"stray#{reference}", reference=reference)

@@ -315,6 +315,12 @@ class Shipment:
         """Tell whether the customer has all the parcels."""
         return all(one.status is ShipmentStatus.DELIVERED for one in self.parcels)
 
+    @property
+    def awaits_money(self) -> bool:
+        """Tell whether a parcel is still here whose money is captured before it leaves."""
+        is_here = any(one.status is ShipmentStatus.BOOKED for one in self.parcels)
+        return self.is_captured_on_leaving and is_here
+
     def parcel(self, number: int) -> Shipment:
         """Return one of the order's parcels. Raises ShipmentNotFoundError."""
         if number == self.number:
