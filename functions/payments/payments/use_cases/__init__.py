@@ -7,16 +7,14 @@ under the same key.
 """
 
 from payments.use_cases.authorizing import authorize_payment, void_payment
+from payments.use_cases.capturing import capture_part, capture_payment, leave_authorized
+from payments.use_cases.comparing import (
     Facts,
     free_stray_charge,
     is_accounted_for,
     payment_facts,
     repair_payment,
 )
-from payments.use_cases.capturing import capture_part, capture_payment, leave_authorized
-from payments.use_cases.capturing import capture_payment
-from payments.use_cases.comparing import (
-from payments.use_cases.comparing import Facts, free_stray_charge, payment_facts, repair_payment
 from payments.use_cases.confirming import complete_confirmation, confirmation_of
 from payments.use_cases.refunding import refund_payment
 from payments.use_cases.settling import Heard, hear_provider, settle_payment
