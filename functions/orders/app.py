@@ -238,6 +238,12 @@ def order_lines(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"order_id": event["order_id"], "status": None, "lines": []}
 
 
+@app.lambda_function(name="order_address")
+def order_address(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell shipping where to send what is split off; it keeps no addresses."""
+    return {"address": orders().get(event["order_id"]).shipping_address}
+
+
 @app.lambda_function(name="orders_of_day")
 def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell another context how the orders of a UTC day stand, page by page: `after` is the last."""

@@ -22,6 +22,8 @@ from payments.messages import (
     ReturnRefund,
 )
 from payments.model import (
+    CaptureRefusedError,
+    CaptureTooLargeError,
     ChargeMismatchError,
     CurrencyMismatchError,
     PaymentNotFoundError,
@@ -72,6 +74,8 @@ def orders() -> AskedOrders:
 @functools.cache
 def provider() -> PaymentProvider:
     match os.environ["PAYMENT_PROVIDER"]:
+        case "stripe" if _is_captured_per_parcel():
+            raise ValueError("CaptureAt: dispatch needs a provider that captures in parts")
         case "stripe":
             # Imported only where it is chosen: nothing else needs it (docs/measurements.md).
             from payments.stripe import StripeProvider, client_of
@@ -93,6 +97,10 @@ def simulator() -> SimulatedProvider:
     return SimulatedProvider(
         aws.dynamodb(), os.environ["SIMULATORS_TABLE"], secrets=webhook_secrets
     )
+
+
+def _is_captured_per_parcel() -> bool:
+    return os.environ["CAPTURE_AT"] == "dispatch"
 
 
 def webhook_secrets() -> list[str]:
@@ -244,7 +252,15 @@ def authorize_payment(step: OwnedOrderPayment) -> dict[str, Any]:
 
 @app.step
 def capture_payment(step: OrderCapture) -> None:
-    """Take the money, all of it or a part, or raise CaptureRefusedError."""
+    """Take the money, all of it or a part, or raise CaptureRefusedError.
+
+    Where it is captured per parcel, only make sure that it is set aside.
+    """
+    if _is_captured_per_parcel():
+        use_cases.leave_authorized(
+            step.order_id, payments=payments(), provider=provider(), now=utc_now
+        )
+        return
     use_cases.capture_payment(
         step.order_id,
         amount_minor=step.amount_minor,
@@ -279,6 +295,23 @@ def refund_return(step: ReturnRefund) -> None:
         provider=provider(),
         now=utc_now,
     )
+
+
+@app.lambda_function(name="capture_part")
+def capture_part(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Take what a parcel is worth, or all that is left; tell the code of a definite no."""
+    try:
+        use_cases.capture_part(
+            event["order_id"],
+            event["capture_id"],
+            amount_minor=event["amount_minor"],
+            payments=payments(),
+            provider=provider(),
+            now=utc_now,
+        )
+    except (CaptureRefusedError, CaptureTooLargeError) as refusal:
+        return {"refused": refusal.code}
+    return {"refused": None}
 
 
 @app.lambda_function(name="payment_facts")

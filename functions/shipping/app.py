@@ -15,8 +15,10 @@ from shipping.api import (
     ClaimsView,
     ClaimView,
     NewClaim,
+    NewParcel,
     NewReturn,
     Page,
+    Progress,
     QuoteRequest,
     QuotesView,
     QuoteView,
@@ -46,12 +48,17 @@ from shipping.model.returns import (
     ReturnTransitionError,
 )
 from shipping.model.shipment import (
+    CarrierRefusedError,
     CarrierUnavailableError,
     ParcelEventError,
+    ParcelGoesLastError,
+    ParcelNotPaidError,
     ScanEvent,
     Shipment,
     ShipmentNotFoundError,
     ShipmentTransitionError,
+    SplitNotPossibleError,
+    SplitTooLargeError,
     UnknownParcelError,
 )
 from shipping.model.tariff import (
@@ -65,8 +72,9 @@ from shipping.order_book import AskedOrders
 from shipping.ports import Carrier
 from shipping.return_machine import ReturnMachine
 from shipping.simulator import SimulatedCarrier, news_to_send
+from shipping.till import AskedPayments
 from shipping.use_cases import claims as claiming
-from shipping.use_cases import parcels
+from shipping.use_cases import parcels, splitting
 from shipping.use_cases import returns as returning
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
@@ -91,7 +99,14 @@ _DISPATCHERS = {Role.WAREHOUSE, Role.ADMIN}
 _SUPPORT = {Role.SUPPORT, Role.ADMIN}
 
 _CLAIM_REFUSALS = (ShipmentNotFoundError, ClaimNotPossibleError, ClaimTooEarlyError)
-_PARCEL_REFUSALS = (ShipmentNotFoundError, ShipmentTransitionError, StaleError)
+_PARCEL_REFUSALS = (
+    ShipmentNotFoundError,
+    ShipmentTransitionError,
+    ParcelNotPaidError,
+    ParcelGoesLastError,
+    CarrierUnavailableError,
+    StaleError,
+)
 _RETURN_REFUSALS = (ReturnNotFoundError, ReturnTransitionError, StaleError)
 
 
@@ -122,6 +137,11 @@ def carrier() -> Carrier:
 @functools.cache
 def orders() -> AskedOrders:
     return AskedOrders(Questions(aws.functions(), os.environ["STAGE"]))
+
+
+@functools.cache
+def till() -> AskedPayments:
+    return AskedPayments(Questions(aws.functions(), os.environ["STAGE"]))
 
 
 @functools.cache
@@ -179,6 +199,58 @@ def dispatch(order_id: str) -> ShipmentView:
 def deliver_parcel(order_id: str) -> ShipmentView:
     """Record that the customer has the parcel."""
     return _recorded(order_id, ScanEvent.DELIVERED)
+
+
+@app.post(
+    "/v1/shipments/{order_id}/parcels",
+    roles=_DISPATCHERS,
+    status=201,
+    refusals=(
+        *_PARCEL_REFUSALS,
+        SplitNotPossibleError,
+        SplitTooLargeError,
+        CarrierRefusedError,
+        IdempotencyMismatchError,
+    ),
+)
+def split_shipment(order_id: str, body: NewParcel, idempotency_key: IdempotencyKey) -> ShipmentView:
+    """Send units of a confirmed order on their own, in a parcel that is paid for and labelled.
+
+    Where money is captured per parcel and is refused, the parcel is there and stays; it may be
+    let leave later.
+    """
+    parcel = splitting.split_off(
+        order_id,
+        body.to_split_off(),
+        body.weight_grams,
+        key=idempotency_key,
+        shipments=shipments(),
+        carrier=carrier(),
+        orders=orders(),
+    )
+    released = splitting.release_parcel(
+        order_id,
+        parcel.number,
+        shipments=shipments(),
+        carrier=carrier(),
+        orders=orders(),
+        till=till(),
+        now=utc_now,
+    )
+    return _shown(released)
+
+
+@app.post(
+    "/v1/shipments/{order_id}/parcels/{number}/progress",
+    roles=_DISPATCHERS,
+    refusals=_PARCEL_REFUSALS,
+    repeatable="a parcel that has come so far has come so far",
+)
+def advance_split_parcel(order_id: str, number: str, body: Progress) -> ShipmentView:
+    """Record that one of an order's parcels is packed, was handed over or has arrived."""
+    if not number.isdecimal():
+        raise ShipmentNotFoundError(order_id)
+    return _recorded(order_id, body.step.event, int(number))
 
 
 @app.post(
@@ -420,6 +492,7 @@ def book_shipment(step: OrderParcel) -> None:
         step.to_send(),
         customer_id=step.customer_id,
         correlation_id=step.correlation_id,
+        is_captured_on_leaving=os.environ["CAPTURE_AT"] == "dispatch",
         shipments=shipments(),
         carrier=carrier(),
     )
@@ -507,7 +580,11 @@ def relay(event: DynamoDBEvent) -> dict[str, Any]:
 def shipment_facts(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell where an order's parcel stands, None if there is none: asked when books are compared."""
     shipment = shipments().get(event["order_id"])
-    return {"order_id": event["order_id"], "status": shipment.status if shipment else None}
+    return {
+        "order_id": event["order_id"],
+        "status": shipment.status if shipment else None,
+        "awaits_money": shipment is not None and shipment.awaits_money,
+    }
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="relay_overdue")
@@ -535,8 +612,18 @@ def _label_shipment(message: str) -> None:
     )
 
 
-def _recorded(order_id: str, event: ScanEvent) -> ShipmentView:
-    return _shown(parcels.record_progress(order_id, event, shipments=shipments(), now=utc_now))
+def _recorded(order_id: str, event: ScanEvent, number: int = 1) -> ShipmentView:
+    moved = splitting.advance_parcel(
+        order_id,
+        event,
+        number=number,
+        shipments=shipments(),
+        carrier=carrier(),
+        orders=orders(),
+        till=till(),
+        now=utc_now,
+    )
+    return _shown(moved)
 
 
 def _shown(shipment: Shipment) -> ShipmentView:

@@ -93,6 +93,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/shipping/quotes"): {"country": "GB", "weight_grams": 640, "currency": "GBP"},
     ("POST", "/v1/shipments/{order_id}/claims"): {"kind": "damaged", "description": "broken"},
     ("POST", "/v1/shipments/{order_id}/claims/{claim_id}/acceptance"): {"amount": _MONEY},
+    ("POST", "/v1/shipments/{order_id}/parcels"): {
+        "lines": [{"sku": "MUG", "quantity": 1}],
+        "weight_grams": 320,
+    },
+    ("POST", "/v1/shipments/{order_id}/parcels/{number}/progress"): {"step": "dispatch"},
     ("POST", "/v1/shipments/{order_id}/returns"): {
         "lines": [{"sku": "MUG", "quantity": 1}],
         "reason": "one too many",

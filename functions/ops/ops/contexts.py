@@ -57,6 +57,7 @@ class AskedContexts:
             money=_to_money(money),
             hold=_to_hold(hold["chunks"]),
             shipment=shipment["status"],
+            awaits_money=shipment["awaits_money"],
         )
 
     def mend(self, finding: Finding) -> None:

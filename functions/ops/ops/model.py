@@ -153,12 +153,23 @@ class ChargeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """All that is known of one order. `hold` is HELD, COMMITTED, RELEASED, MIXED, or None."""
+    """All that is known of one order. `hold` is HELD, COMMITTED, RELEASED, MIXED, or None.
+
+    `awaits_money`: a parcel is still here, and its money is to be captured when it leaves.
+    """
 
     order: OrderFacts
     money: MoneyFacts
     hold: str | None
     shipment: str | None
+    awaits_money: bool = False
+
+    @property
+    def is_paid(self) -> bool:
+        """Tell whether what was sold is paid for, or set aside for parcels that are still here."""
+        missing_minor = self.order.total_minor - self.money.charge.captured_minor
+        is_set_aside = self.awaits_money and self.money.charge_status == "AUTHORIZED"
+        return missing_minor == 0 or (missing_minor > 0 and is_set_aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +242,7 @@ def _of_the_money(books: Books) -> list[Finding]:
     if order.is_over and money.is_taken:
         detail = f"{money.charge.net_minor} is taken and the order is {order.status or 'unknown'}"
         found.append(_finding(Kind.MONEY_WITHOUT_ORDER, order, detail, Repair.GIVE_MONEY_BACK))
-    if order.is_sold and money.charge.captured_minor != order.total_minor:
+    if order.is_sold and not books.is_paid:
         detail = f"{money.charge.captured_minor} was taken of {order.total_minor}"
         found.append(_finding(Kind.ORDER_WITHOUT_MONEY, order, detail, None))
     return found
@@ -253,7 +264,7 @@ def _of_the_order(books: Books) -> list[Finding]:
     order = books.order
     if order.status in _UNFINISHED:
         return [_finding(Kind.ORDER_UNFINISHED, order, f"it is {order.status}", Repair.RUN_AGAIN)]
-    if order.status == "CONFIRMED" and books.shipment == "BOOKED":
+    if order.status == "CONFIRMED" and books.shipment == "BOOKED" and not books.awaits_money:
         detail = "the order is confirmed and its parcel was never released to the warehouse"
         return [_finding(Kind.EVENT_LOST, order, detail, Repair.CONFIRM_AGAIN)]
     return []

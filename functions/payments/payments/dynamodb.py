@@ -6,6 +6,7 @@ The `payments` table.
                                             amount_minor, authorized_minor, captured_minor,
                                             refundable_minor, refunded_minor, provider_reference,
                                             attempt, replaces, action_url, open_until, declined,
+                                            parts, asked_for: [part_id, amount_minor, is_last],
                                             correlation_id, version; due, due_at
     PAYMENT#<order> REFUND#<id>   refund    refund_id, order_id, amount_minor, currency, reason,
                                             status, promised_at; due, due_at
@@ -33,6 +34,7 @@ from payments.model import (
     DeclineReason,
     Entry,
     Leg,
+    Part,
     Payment,
     PaymentNotFoundError,
     PaymentStatus,
@@ -108,7 +110,7 @@ class DynamoDBPayments:
     def record_capture(self, payment: Payment, entry: Entry, event: Event) -> None:
         update = self._moved(payment)
         update["UpdateExpression"] = update["UpdateExpression"].replace(
-            "SET ", "SET #captured = :captured, #refundable = :captured, ", 1
+            "SET ", "SET #captured = :captured, #refundable = #refundable + :more, ", 1
         )
         update["ConditionExpression"] += f" AND {_WAS_ASKED_FOR}"
         update["ExpressionAttributeNames"] |= {
@@ -116,7 +118,9 @@ class DynamoDBPayments:
             "#captured": "captured_minor",
             "#refundable": "refundable_minor",
         }
-        update["ExpressionAttributeValues"] |= to_item({":captured": payment.captured.amount_minor})
+        update["ExpressionAttributeValues"] |= to_item(
+            {":captured": payment.captured.amount_minor, ":more": entry.legs[0].amount_minor}
+        )
         try:
             self._client.transact_write_items(
                 TransactItems=[
@@ -359,10 +363,24 @@ def _standing(payment: Payment) -> Item:
         # Not `expires_at`: by that name DynamoDB would delete the payment.
         "open_until": to_text(payment.expires_at) if payment.expires_at else None,
         "declined": payment.declined,
+        "parts": list(payment.parts) or None,
+        "asked_for": _part_item(payment.asked_for) if payment.asked_for else None,
         "due": _bucket("PAYMENT", payment.order_id) if watched else None,
         "due_at": to_text(watched) if watched else None,
         "version": payment.version,
     }
+
+
+def _part_item(part: Part) -> Item:
+    return {
+        "part_id": part.part_id,
+        "amount_minor": part.amount.amount_minor,
+        "is_last": part.is_last,
+    }
+
+
+def _to_part(item: Item, currency: str) -> Part:
+    return Part(item["part_id"], Money(item["amount_minor"], currency), item["is_last"])
 
 
 def _bucket(kind: str, thing_id: str) -> str:
@@ -393,6 +411,8 @@ def _to_payment(item: Item) -> Payment:
         expires_at=from_text(item["open_until"]) if "open_until" in item else None,
         watch_at=from_text(item["due_at"]) if "due_at" in item else None,
         declined=DeclineReason(item["declined"]) if "declined" in item else None,
+        parts=tuple(item.get("parts", ())),
+        asked_for=_to_part(item["asked_for"], currency) if "asked_for" in item else None,
     )
 
 

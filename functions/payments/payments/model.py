@@ -9,6 +9,10 @@ A payment, its refunds and the ledger's entries. All amounts in one payment have
 The first three are open: each may become VOIDED, and CAPTURED if the provider turns out to have
 taken the money; the first two may become DECLINED.
 
+Money that is captured part by part leaves the payment AUTHORIZED until the last part: a part is
+asked for in our book before it is asked for at the provider, one at a time, so whoever comes after
+a crash asks for the same.
+
 OPENED is the intent: the provider has a charge under `provider_reference` on which no money has
 moved. Our book knows that reference before money is asked for, so whoever undoes or reads back
 later always knows what to ask about.
@@ -214,11 +218,21 @@ class UnknownChargeError(NotFoundError):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of what is authorized, to be captured once per id; the last one frees the rest."""
+
+    part_id: str
+    amount: Money
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """What one order owes and paid. `refundable` is captured and not refunded or promised back.
 
     `attempt` counts the charges opened with the provider, from 1; `replaces` is the reference of
-    the one before, for as long as it may still hold money. `expires_at` is when the customer's
+    the one before, for as long as it may still hold money. `parts` are the ids of what was captured
+    part by part, `asked_for` the part whose capture was begun. `expires_at` is when the customer's
     confirmation is late, or the authorization lapses, by status; None if nobody told.
     """
 
@@ -240,6 +254,13 @@ class Payment:
     expires_at: datetime | None = None
     watch_at: datetime | None = None  # when to look at it unasked, while it is open
     declined: DeclineReason | None = None
+    parts: tuple[str, ...] = ()
+    asked_for: Part | None = None
+
+    @property
+    def left(self) -> Money:
+        """Tell what is not captured of what was asked of the customer."""
+        return self.amount - self.captured
 
     @property
     def is_open(self) -> bool:
@@ -278,16 +299,35 @@ class Payment:
     def voided(self) -> Payment:
         return self._moved_to(PaymentStatus.VOIDED, replaces=None)
 
-    def capturing(self, amount: Money, reference: str) -> Payment:
-        """Return the payment with `amount` captured on the charge `reference`."""
-        return self._moved_to(
-            PaymentStatus.CAPTURED,
-            authorized=self.amount,
-            captured=amount,
-            refundable=amount,
-            provider_reference=reference,
-            replaces=None,
-        )
+    def asking_for(self, part: Part | None) -> Payment:
+        """Return the payment with a part whose capture begins, or with none."""
+        return replace(self, asked_for=part, version=self.version + 1)
+
+    def capturing(self, captured: Money, reference: str, *, is_last: bool) -> Payment:
+        """Return the payment with `captured` in all, on the charge `reference`.
+
+        It is CAPTURED if that is the last of it.
+        """
+        more = captured - self.captured
+        parts = self.parts
+        if self.asked_for is not None and self.asked_for.amount == more:
+            parts = (*parts, self.asked_for.part_id)
+        taken: dict[str, Any] = {
+            "captured": captured,
+            "refundable": self.refundable + more,
+            "parts": parts,
+            "asked_for": None,
+        }
+        if is_last:
+            return self._moved_to(
+                PaymentStatus.CAPTURED,
+                authorized=self.amount,
+                provider_reference=reference,
+                replaces=None,
+                **taken,
+            )
+        # The rest cannot be authorized anew on this charge: look again when it has lapsed.
+        return replace(self, version=self.version + 1, watch_at=self.expires_at, **taken)
 
     def opened_anew(self, reference: str, watch_at: datetime) -> Payment:
         """Return the payment with another charge in place of the one that is about to lapse."""
@@ -341,8 +381,10 @@ class Entry:
             raise ValueError("an entry's legs sum to zero")
 
 
-def capture_entry(order_id: str, amount: Money) -> Entry:
-    return Entry("CAPTURE", order_id, "CAPTURE", amount.currency, _legs(amount.amount_minor))
+def capture_entry(order_id: str, amount: Money, part_id: str | None = None) -> Entry:
+    """Make the entry of a capture; one of a part has an id of its own."""
+    entry_id = "CAPTURE" if part_id is None else f"CAPTURE#{part_id}"
+    return Entry(entry_id, order_id, "CAPTURE", amount.currency, _legs(amount.amount_minor))
 
 
 def refund_entry(refund: Refund) -> Entry:

@@ -41,6 +41,9 @@ class ProviderKeys:
     def void(self) -> str:
         return f"void#{self.order_id}#{self.attempt}"
 
+    def part(self, part_id: str) -> str:
+        return f"capture#{self.order_id}#{self.attempt}#{part_id}"
+
     def refund(self, refund_id: str) -> str:
         return f"refund#{self.order_id}#{refund_id}"
 
@@ -48,7 +51,7 @@ class ProviderKeys:
 class ChargeStatus(StrEnum):
     OPENED = "OPENED"  # known to the provider; no money has moved
     REQUIRES_ACTION = "REQUIRES_ACTION"  # the customer has to confirm it with their bank
-    AUTHORIZED = "AUTHORIZED"
+    AUTHORIZED = "AUTHORIZED"  # of which parts may be captured, until the last
     CAPTURED = "CAPTURED"  # all or a part; the rest is free again
     DECLINED = "DECLINED"  # the bank said no
     VOIDED = "VOIDED"  # freed by us, or lapsed
@@ -123,10 +126,16 @@ class PaymentProvider(Protocol):
         The first capture stands. Raises CaptureRefusedError: a definite no.
         """
 
+    def capture_part(self, key: str, *, reference: str, amount: Money, is_last: bool) -> None:
+        """Take a part of what was authorized, once per key; the rest is left with the last.
+
+        Raises CaptureRefusedError: a definite no.
+        """
+
     def void(self, key: str, *, reference: str) -> None:
         """Free what is set aside, if anything is; bar the charge from then on.
 
-        Raises AlreadyCapturedError: nothing was freed.
+        Raises AlreadyCapturedError: what was captured stays so, and nothing else is set aside.
         """
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
@@ -165,11 +174,11 @@ class PaymentRepository(Protocol):
     def move(self, payment: Payment, event: Event | None = None) -> None:
         """Store what a payment has become, with the event that reports it, if one does.
 
-        For every status but CAPTURED. Raises StaleError if it is not at the version before.
+        Not what is captured of it. Raises StaleError if it is not at the version before.
         """
 
     def record_capture(self, payment: Payment, entry: Entry, event: Event) -> None:
-        """Store that `payment` is CAPTURED. Raises StaleError as `move` does."""
+        """Store that the entry's amount was captured. Raises StaleError as `move` does."""
 
     def promise_refund(self, refund: Refund) -> Refund:
         """Set the amount aside for the refund, once per id; return what is stored.

@@ -10,6 +10,7 @@ code of ours reads except to reconcile:
                                                    refundable_minor, refunded_minor, open_until,
                                                    declined, version; opened_on, opened_at
     CHARGE#<reference>  REFUND#<key>     refund    amount_minor
+    CHARGE#<reference>  PART#<key>       capture   amount_minor, of one that is not all
     ATTEMPT#<key>       ATTEMPT          a first attempt that was answered with an error
     HELD#<order>        HELD             that a card with `declines_again` served the order once
 
@@ -55,7 +56,10 @@ _IS_NEW = "attribute_not_exists(pk)"
 _IS_OPENED = "#status = :opened"
 _AWAITS_ACTION = "#status = :requires_action"
 _IS_AUTHORIZED = "#status = :authorized AND #authorized >= :amount AND #open_until > :now"
-_IS_UNCAPTURED = "#status IN (:opened, :requires_action, :authorized)"
+_HAS_ENOUGH_SET_ASIDE = (
+    "#status = :authorized AND #captured <= :captured_before_max AND #open_until > :now"
+)
+_IS_UNCAPTURED = "#status IN (:opened, :requires_action, :authorized) AND #captured = :nothing"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
 
 _SLOW_SECONDS = 1.5
@@ -176,6 +180,40 @@ class SimulatedProvider:
             return
         self._lose_answer("capture", card)
 
+    def capture_part(self, key: str, *, reference: str, amount: Money, is_last: bool) -> None:
+        stored = self._read(reference)
+        card = CARDS.get(stored.get("method", ""), Card())
+        if card.refuses_capture:
+            raise CaptureRefusedError(reference)
+        self._misbehave_before("capture", key, card)
+        part = {
+            "pk": f"CHARGE#{reference}",
+            "sk": f"PART#{key}",
+            "amount_minor": amount.amount_minor,
+        }
+        change = "SET #captured = #captured + :amount, #refundable = #refundable + :amount"
+        values = {
+            ":authorized": ChargeStatus.AUTHORIZED,
+            ":amount": amount.amount_minor,
+            # A condition cannot do arithmetic; what was authorized does not change.
+            ":captured_before_max": stored["authorized_minor"] - amount.amount_minor,
+            ":now": to_text(self._now()),
+        }
+        if is_last:
+            change += ", #status = :captured"
+            values[":captured"] = ChargeStatus.CAPTURED
+        move = self._request(reference, change, _HAS_ENOUGH_SET_ASIDE, values)
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Put": self._put_request(part)}, {"Update": move}]
+            )
+        except ClientError as error:
+            already, _ = failed_conditions(error)
+            if already is None:
+                raise CaptureRefusedError(reference) from error
+            return
+        self._lose_answer("capture", card)
+
     def void(self, key: str, *, reference: str) -> None:  # noqa: ARG002 - a charge is voided once
         try:
             self._changed(
@@ -183,6 +221,7 @@ class SimulatedProvider:
                 "SET #status = :voided",
                 _IS_UNCAPTURED,
                 {
+                    ":nothing": 0,
                     ":voided": ChargeStatus.VOIDED,
                     ":opened": ChargeStatus.OPENED,
                     ":requires_action": ChargeStatus.REQUIRES_ACTION,
@@ -191,8 +230,20 @@ class SimulatedProvider:
             )
         except ClientError as error:
             stored = _stored(error, reference)
-            if stored["status"] == ChargeStatus.CAPTURED:
-                raise AlreadyCapturedError(reference, stored["captured_minor"]) from error
+            if stored["captured_minor"] > 0:
+                captured_minor = self._freed_of_the_rest(reference)
+                raise AlreadyCapturedError(reference, captured_minor) from error
+
+    def _freed_of_the_rest(self, reference: str) -> int:
+        """Leave a charge with what was captured of it; return that."""
+        values = {":captured": ChargeStatus.CAPTURED, ":authorized": ChargeStatus.AUTHORIZED}
+        try:
+            charge = self._changed(
+                reference, "SET #status = :captured", "#status = :authorized", values
+            )
+        except ClientError as error:
+            return int(_stored(error, reference)["captured_minor"])
+        return charge.captured.amount_minor
 
     def refund(self, key: str, *, reference: str, amount: Money) -> None:
         card = self._card_of(reference)
@@ -404,7 +455,8 @@ class SimulatedProvider:
         reference = item["pk"].removeprefix("CHARGE#")
         until = from_text(item["open_until"]) if "open_until" in item else None
         if status is ChargeStatus.AUTHORIZED and until is not None and until <= self._now():
-            status = ChargeStatus.VOIDED  # it has lapsed
+            # It has lapsed, but for what was captured.
+            status = ChargeStatus.CAPTURED if item["captured_minor"] else ChargeStatus.VOIDED
         waits = status is ChargeStatus.REQUIRES_ACTION
         return Charge(
             reference=reference,

@@ -173,6 +173,11 @@ class StripeProvider:
         if status_of(intent) is not ChargeStatus.CAPTURED:
             raise ProviderUnavailableError("the capture failed, or goes on")
 
+    def capture_part(self, key: str, *, reference: str, amount: Money, is_last: bool) -> None:  # noqa: ARG002
+        # More than one capture of an intent is "multicapture", which Stripe allows some accounts:
+        # the shop is not to be set up so (docs/payments.md).
+        raise CaptureRefusedError(reference)
+
     def void(self, key: str, *, reference: str) -> None:
         def cancel() -> PaymentIntent:
             return self._intents.cancel(reference, None, {"idempotency_key": key})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from shipping.model.claim import Claim, ClaimKind, ClaimStatus
+from shipping.model.goods import ParcelLine
 from shipping.model.returns import (
     RETURN_LINES_MAX,
     Condition,
@@ -82,7 +84,42 @@ class ScanView(View):
         )
 
 
+class ParcelLineView(View):
+    sku: str
+    quantity: int
+
+
+class ParcelView(View):
+    """A parcel that was split off. `unpaid_because` is why it stays."""
+
+    number: int
+    status: ShipmentStatus
+    tracking_number: str
+    label: str | None
+    handed_over_at: AwareDatetime | None
+    delivered_at: AwareDatetime | None
+    failure: str | None
+    unpaid_because: str | None
+    lines: list[ParcelLineView]
+
+    @classmethod
+    def of(cls, parcel: Shipment) -> ParcelView:
+        return cls(
+            number=parcel.number,
+            status=parcel.status,
+            tracking_number=parcel.tracking_number,
+            label=parcel.label,
+            handed_over_at=parcel.handed_over_at,
+            delivered_at=parcel.delivered_at,
+            failure=parcel.failure,
+            unpaid_because=parcel.unpaid_because,
+            lines=[ParcelLineView(sku=line.sku, quantity=line.quantity) for line in parcel.lines],
+        )
+
+
 class ShipmentView(View):
+    """The first parcel, which has what is in none of the others that were `split_off`."""
+
     order_id: str
     status: ShipmentStatus
     carrier: str
@@ -92,7 +129,9 @@ class ShipmentView(View):
     handed_over_at: AwareDatetime | None
     delivered_at: AwareDatetime | None
     failure: str | None
+    unpaid_because: str | None
     scans: list[ScanView]
+    split_off: list[ParcelView]
 
     @classmethod
     def of(cls, shipment: Shipment, scans: list[Scan]) -> ShipmentView:
@@ -106,7 +145,9 @@ class ShipmentView(View):
             handed_over_at=shipment.handed_over_at,
             delivered_at=shipment.delivered_at,
             failure=shipment.failure,
+            unpaid_because=shipment.unpaid_because,
             scans=[ScanView.of(scan) for scan in scans],
+            split_off=[ParcelView.of(one) for one in shipment.others],
         )
 
 
@@ -183,6 +224,48 @@ class NewReturn(RequestModel):
 
     def asked(self) -> list[ReturnLine]:
         return [ReturnLine(line.sku, line.quantity) for line in self.lines]
+
+
+class ParcelLineGiven(RequestModel):
+    sku: SKU
+    quantity: Units
+
+
+class NewParcel(RequestModel):
+    """Units that leave on their own, as weighed when packed. A SKU named twice counts twice."""
+
+    model_config = shown_as(lines=[{"sku": "MUG-STONEWARE-SAND", "quantity": 1}], weight_grams=320)
+
+    lines: list[ParcelLineGiven] = Field(min_length=1, max_length=RETURN_LINES_MAX)
+    weight_grams: int = Field(ge=0, le=_WEIGHT_GRAMS_MAX)
+
+    def to_split_off(self) -> list[ParcelLine]:
+        return [ParcelLine(line.sku, line.quantity) for line in self.lines]
+
+
+class Step(StrEnum):
+    """What staff do with a parcel."""
+
+    PICK = "pick"
+    DISPATCH = "dispatch"
+    DELIVERY = "delivery"
+
+    @property
+    def event(self) -> ScanEvent:
+        return _EVENTS[self]
+
+
+_EVENTS = {
+    Step.PICK: ScanEvent.PICKED,
+    Step.DISPATCH: ScanEvent.COLLECTED,
+    Step.DELIVERY: ScanEvent.DELIVERED,
+}
+
+
+class Progress(RequestModel):
+    model_config = shown_as(step="dispatch")
+
+    step: Step
 
 
 class ReceivedLineGiven(RequestModel):

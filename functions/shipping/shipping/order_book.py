@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shipping.model.goods import Goods
 from shipping.model.returns import ReturnLine, quantities
 from tradepost.kernel.money import Money
 from tradepost.platform.questions import Questions
@@ -22,3 +23,21 @@ class AskedOrders:
         if answer["status"] is None:
             return None
         return Money(answer["total_minor"], answer["currency"])
+
+    def goods_of(self, order_id: str) -> Goods:
+        answer = self._questions.ask("orders-order_lines", {"order_id": order_id})
+        currency = answer.get("currency", "")
+        return Goods(
+            status=answer["status"],
+            quantities=quantities(
+                [ReturnLine(line["sku"], line["quantity"]) for line in answer["lines"]]
+            ),
+            unit_prices={
+                line["sku"]: Money(line["unit_price_minor"], currency) for line in answer["lines"]
+            },
+            shipping=Money(answer.get("shipping_minor", 0), currency),
+        )
+
+    def address_of(self, order_id: str) -> dict[str, str]:
+        answer = self._questions.ask("orders-order_address", {"order_id": order_id})
+        return dict(answer["address"])

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shipping.model.claim import Claim, ClaimStatus
+from shipping.model.goods import Goods
 from shipping.model.returns import Return, ReturnStatus
 from shipping.model.shipment import Parcel, Scan, Shipment
 from tradepost.contracts.event import Event
@@ -65,24 +66,27 @@ class ShipmentRepository(Protocol):
     def get(self, order_id: str) -> Shipment | None:
         """Read a shipment as it is now."""
 
-    def order_of(self, carrier: str, tracking_number: str) -> str | None:
-        """Tell whose parcel a tracking number is."""
+    def parcel_of(self, carrier: str, tracking_number: str) -> tuple[str, int] | None:
+        """Tell whose parcel a tracking number is: the order, and the parcel's number in it."""
 
     def add(self, shipment: Shipment) -> Shipment:
         """Store a new shipment, once per order; return what is stored."""
 
-    def scans(self, order_id: str) -> list[Scan]:
-        """Read all scans that are stored, the oldest occurrence first."""
+    def scans(self, order_id: str, number: int = 1) -> list[Scan]:
+        """Read all scans of a parcel that are stored, the oldest occurrence first."""
 
     def save(
         self,
         shipment: Shipment,
         *,
         scans: Collection[Scan] = (),
+        number: int = 1,
         events: Sequence[Event] = (),
         claim: tuple[Claim, Event] | None = None,
+        split_off: Shipment | None = None,
     ) -> None:
-        """Store a shipment's next version with what came of it.
+        """Store a shipment's next version with what came of it: the scans of a parcel, another
+        parcel that was split off.
 
         A claim that is there already stays as it is, and its event is not told again. Raises
         StaleError if the version is not next.
@@ -152,3 +156,19 @@ class OrderBook(Protocol):
 
     def total_of(self, order_id: str) -> Money | None:
         """Tell what the order cost in all; None if there is no such order."""
+
+    def goods_of(self, order_id: str) -> Goods:
+        """Tell what the order has, at which prices, and how it stands."""
+
+    def address_of(self, order_id: str) -> dict[str, str]:
+        """Tell where the order goes."""
+
+
+class Till(Protocol):
+    """What payments does when it is asked. May raise UnavailableError: ask again."""
+
+    def capture(self, order_id: str, number: int, amount: Money | None) -> None:
+        """Have the money of the order's parcel captured, once per number.
+
+        Without an amount all that is left is. Raises ParcelNotPaidError: a definite no.
+        """

@@ -126,8 +126,8 @@ def house(shipments: DynamoDBShipments, carrier: QuietCarrier) -> House:
 def test_a_parcel_is_stored_once_and_found_by_its_number(house: House) -> None:
     house.books()
 
-    assert house.shipments.order_of("quiet-post", NUMBER) == "ord_1"
-    assert house.shipments.order_of("another-post", NUMBER) is None
+    assert house.shipments.parcel_of("quiet-post", NUMBER) == ("ord_1", 1)
+    assert house.shipments.parcel_of("another-post", NUMBER) is None
 
 
 def test_a_booking_overtaken_by_its_cancelling_is_called_off(
@@ -140,7 +140,7 @@ def test_a_booking_overtaken_by_its_cancelling_is_called_off(
         house.books()
 
     assert house.status is ShipmentStatus.CANCELLED
-    assert shipments.order_of("quiet-post", NUMBER) is None
+    assert shipments.parcel_of("quiet-post", NUMBER) is None
 
 
 def test_every_order_of_a_parcels_webhooks_ends_in_the_same_books(

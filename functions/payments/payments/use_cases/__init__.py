@@ -7,7 +7,7 @@ under the same key.
 """
 
 from payments.use_cases.authorizing import authorize_payment, void_payment
-from payments.use_cases.capturing import capture_payment
+from payments.use_cases.capturing import capture_part, capture_payment, leave_authorized
 from payments.use_cases.comparing import (
     Facts,
     free_stray_charge,
@@ -24,12 +24,14 @@ __all__ = [
     "Facts",
     "Heard",
     "authorize_payment",
+    "capture_part",
     "capture_payment",
     "complete_confirmation",
     "confirmation_of",
     "free_stray_charge",
     "hear_provider",
     "is_accounted_for",
+    "leave_authorized",
     "payment_facts",
     "refund_payment",
     "repair_payment",

@@ -94,18 +94,40 @@ def recorded_decline(
 
 
 def recorded_capture(
-    payment: Payment, amount: Money, payments: PaymentRepository, now: Clock, *, reference: str
+    payment: Payment,
+    total: Money,
+    payments: PaymentRepository,
+    now: Clock,
+    *,
+    reference: str,
+    is_last: bool = True,
 ) -> Payment:
-    """Enter what the provider has captured on the charge `reference`."""
-    captured = payment.capturing(amount, reference)
+    """Enter what the provider has captured in all on the charge `reference`.
+
+    What our book has of it already is neither entered nor told again.
+    """
+    captured = payment.capturing(total, reference, is_last=is_last)
+    more = total - payment.captured
+    if more.amount_minor == 0:
+        payments.move(captured)
+        return captured
     event = PaymentCapturedV1(
         event_id=event_id(PaymentCapturedV1.TYPE, payment.order_id, captured.version),
         occurred_at=now(),
         correlation_id=payment.correlation_id,
         version=captured.version,
         order_id=payment.order_id,
-        amount_minor=amount.amount_minor,
-        currency=amount.currency,
+        amount_minor=more.amount_minor,
+        currency=more.currency,
     )
-    payments.record_capture(captured, capture_entry(payment.order_id, amount), event)
+    entry = capture_entry(payment.order_id, more, _part_id(payment, captured))
+    payments.record_capture(captured, entry, event)
     return captured
+
+
+def _part_id(before: Payment, after: Payment) -> str | None:
+    """Name what was captured: the part that was asked for, or all there is."""
+    if len(after.parts) > len(before.parts):
+        return after.parts[-1]
+    is_all = before.captured.amount_minor == 0 and after.status is PaymentStatus.CAPTURED
+    return None if is_all else f"by-hand-{after.captured.amount_minor}"

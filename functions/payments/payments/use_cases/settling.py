@@ -188,6 +188,11 @@ def _followed_before_capture(
         with contextlib.suppress(AlreadyCapturedError):
             provider.void(keys.void, reference=charge.reference)
         return payment
+    if charge.captured > payment.captured:
+        # A part, whose capture nobody lived to enter.
+        return recorded_capture(
+            payment, charge.captured, payments, now, reference=charge.reference, is_last=False
+        )
     if _RANK[charge.status] > _RANK_IN_OUR_BOOK[payment.status]:
         return recorded_authorization(payment, charge, payments, now)
     if charge.status is ChargeStatus.REQUIRES_ACTION and payment.is_overdue(now()):

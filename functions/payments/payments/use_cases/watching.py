@@ -6,9 +6,17 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
-from payments.model import Payment, PaymentDeclinedError, PaymentStatus, RefundRefusedError
+from payments.model import (
+    CaptureRefusedError,
+    Part,
+    Payment,
+    PaymentDeclinedError,
+    PaymentStatus,
+    RefundRefusedError,
+)
 from payments.ports import Orders, PaymentProvider, PaymentRepository, ProviderKeys
 from payments.use_cases.authorizing import asked_payment, void_payment
+from payments.use_cases.capturing import capture_part
 from payments.use_cases.refunding import sent_refund
 from payments.use_cases.settling import settle_payment
 from tradepost.kernel.clock import Clock
@@ -61,12 +69,34 @@ def look_after(
             now=now,
         )
         return
+    if payment.asked_for is not None:
+        _finish_part(payment, payment.asked_for, payments, provider, now)
+        return
+    if payment.captured.amount_minor > 0:
+        # Another charge would leave the refunds of this one nowhere: the rest stands until it
+        # lapses, and the parcel that waits for it is stopped then.
+        return
     if payment.status is PaymentStatus.AUTHORIZED:
         payment = _opened_anew(payment, payments, provider, now)
     if payment.status is PaymentStatus.OPENED:
         # The refusal was entered and told; the order comes to its end by that.
         with contextlib.suppress(PaymentDeclinedError):
             asked_payment(payment, payments, provider, now)
+
+
+def _finish_part(
+    payment: Payment, part: Part, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+) -> None:
+    """Capture the part that somebody began to, before the charge it is asked of is replaced."""
+    with contextlib.suppress(CaptureRefusedError):
+        capture_part(
+            payment.order_id,
+            part.part_id,
+            amount_minor=part.amount.amount_minor,
+            payments=payments,
+            provider=provider,
+            now=now,
+        )
 
 
 def _opened_anew(

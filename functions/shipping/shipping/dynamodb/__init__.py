@@ -5,13 +5,16 @@ The `shipping` table. All of one order lies in one partition.
     SHIPMENT#<order>     SHIPMENT       shipment   order_id, customer_id, status, carrier,
                                                    tracking_number, service, label, handed_over_at,
                                                    delivered_at, failure, is_called_off,
+                                                   is_captured_on_leaving, unpaid_because,
+                                                   others: [number, parcel_id, lines, ...],
                                                    correlation_id, version
     SHIPMENT#<order>     SCAN#<...>     scan       event, occurred_at, source, reason
+    SHIPMENT#<order>     SCAN-OF-<n>#<...>  scan    the same, of a parcel that was split off
     SHIPMENT#<order>     CLAIM#<id>     claim      see `claims`
     SHIPMENT#<order>     RETURN#<id>    return     see `returns`
     SHIPMENT#<order>     TAKEN#<sku>    counter    taken (units that are in returns)
     SHIPMENT#<order>     OUTBOX#<id>    event      see tradepost.platform.outbox
-    TRACKING#<carrier>#<number>  TRACKING  whose parcel it is   order_id
+    TRACKING#<carrier>#<number>  TRACKING  whose parcel it is   order_id, number
 
     index     keys             serves
     waiting   waiting, since   claims and returns by what they wait for, the oldest first

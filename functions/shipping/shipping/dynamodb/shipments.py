@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 from shipping.dynamodb.claims import claim_item
 from shipping.dynamodb.keys import IS_NEW, IS_PREVIOUS_VERSION, order_pk, under
 from shipping.model.claim import Claim
+from shipping.model.goods import ParcelLine
 from shipping.model.shipment import Scan, ScanEvent, ScanSource, Shipment, ShipmentStatus
 from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text
@@ -33,16 +35,14 @@ class DynamoDBShipments:
         item = self._item(_key(order_id))
         return _to_shipment(item) if item else None
 
-    def order_of(self, carrier: str, tracking_number: str) -> str | None:
+    def parcel_of(self, carrier: str, tracking_number: str) -> tuple[str, int] | None:
         item = self._item(_tracking_key(carrier, tracking_number))
-        return str(item["order_id"]) if item else None
+        return (str(item["order_id"]), int(item.get("number", 1))) if item else None
 
     def add(self, shipment: Shipment) -> Shipment:
         writes = [self._put(_to_item(shipment))]
         if shipment.tracking_number:
-            whose = {"order_id": shipment.order_id}
-            key = _tracking_key(shipment.carrier, shipment.tracking_number)
-            writes.append(self._put({**key, **whose}))
+            writes.append(self._put(_tracking_item(shipment)))
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
@@ -53,21 +53,26 @@ class DynamoDBShipments:
             return _to_shipment(stored)
         return shipment
 
-    def scans(self, order_id: str) -> list[Scan]:
-        return [_to_scan(item) for item in under(self._client, self._table, order_id, "SCAN#")]
+    def scans(self, order_id: str, number: int = 1) -> list[Scan]:
+        prefix = _scan_prefix(number)
+        return [_to_scan(item) for item in under(self._client, self._table, order_id, prefix)]
 
     def save(
         self,
         shipment: Shipment,
         *,
         scans: Collection[Scan] = (),
+        number: int = 1,
         events: Sequence[Event] = (),
         claim: tuple[Claim, Event] | None = None,
+        split_off: Shipment | None = None,
     ) -> None:
         told = [*events, claim[1]] if claim else events
         writes: list[Any] = [{"Update": self._update(shipment)}]
-        writes += [self._put(_scan_item(shipment.order_id, scan)) for scan in scans]
+        writes += [self._put(_scan_item(shipment.order_id, number, scan)) for scan in scans]
         writes += [outbox_put(self._table, order_pk(shipment.order_id), event) for event in told]
+        if split_off:
+            writes.append(self._put(_tracking_item(split_off)))
         if claim:
             writes.append(self._put(claim_item(claim[0])))
         try:
@@ -81,7 +86,7 @@ class DynamoDBShipments:
             if claim is None or already is None:
                 raise StaleError(f"the shipment of {shipment.order_id} moved on") from error
             # The customer was faster: their claim of the same kind is the one.
-            self.save(shipment, scans=scans, events=events)
+            self.save(shipment, scans=scans, number=number, events=events, split_off=split_off)
 
     def _item(self, key: dict[str, str]) -> Item | None:
         answer = self._client.get_item(TableName=self._table, Key=to_item(key), ConsistentRead=True)
@@ -95,6 +100,8 @@ class DynamoDBShipments:
             "delivered_at": _text(shipment.delivered_at),
             "failure": shipment.failure,
             "is_called_off": shipment.is_called_off,
+            "unpaid_because": shipment.unpaid_because,
+            "others": [_other_item(one) for one in shipment.others],
             "version": shipment.version,
         }
         return {
@@ -130,11 +137,23 @@ def _tracking_key(carrier: str, tracking_number: str) -> dict[str, str]:
     return {"pk": f"TRACKING#{carrier}#{tracking_number}", "sk": "TRACKING"}
 
 
-def _scan_item(order_id: str, scan: Scan) -> Item:
+def _tracking_item(shipment: Shipment) -> Item:
+    return {
+        **_tracking_key(shipment.carrier, shipment.tracking_number),
+        "order_id": shipment.order_id,
+        "number": shipment.number,
+    }
+
+
+def _scan_prefix(number: int) -> str:
+    return "SCAN#" if number == 1 else f"SCAN-OF-{number}#"
+
+
+def _scan_item(order_id: str, number: int, scan: Scan) -> Item:
     at = to_text(scan.occurred_at)
     return {
         "pk": order_pk(order_id),
-        "sk": f"SCAN#{at}#{scan.event}#{scan.source}#{scan.reason}",
+        "sk": f"{_scan_prefix(number)}{at}#{scan.event}#{scan.source}#{scan.reason}",
         "event": scan.event,
         "occurred_at": at,
         "source": scan.source,
@@ -165,12 +184,53 @@ def _to_item(shipment: Shipment) -> Item:
         "delivered_at": _text(shipment.delivered_at),
         "failure": shipment.failure,
         "is_called_off": shipment.is_called_off,
+        "is_captured_on_leaving": shipment.is_captured_on_leaving,
+        "unpaid_because": shipment.unpaid_because,
+        "others": [_other_item(one) for one in shipment.others],
         "correlation_id": shipment.correlation_id,
         "version": shipment.version,
     }
 
 
+def _other_item(parcel: Shipment) -> Item:
+    """Write a parcel that was split off, without what it has in common with the first."""
+    return {
+        "number": parcel.number,
+        "parcel_id": parcel.parcel_id,
+        "status": parcel.status,
+        "tracking_number": parcel.tracking_number,
+        "label": parcel.label,
+        "handed_over_at": _text(parcel.handed_over_at),
+        "delivered_at": _text(parcel.delivered_at),
+        "failure": parcel.failure,
+        "unpaid_because": parcel.unpaid_because,
+        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in parcel.lines],
+    }
+
+
 def _to_shipment(item: Item) -> Shipment:
+    first = _to_first(item)
+    others = (_to_other(first, one) for one in item.get("others", ()))
+    return replace(first, others=tuple(others))
+
+
+def _to_other(first: Shipment, item: Item) -> Shipment:
+    return replace(
+        first,
+        number=item["number"],
+        parcel_id=item["parcel_id"],
+        status=ShipmentStatus(item["status"]),
+        tracking_number=item["tracking_number"],
+        label=item["label"],
+        handed_over_at=_moment(item["handed_over_at"]),
+        delivered_at=_moment(item["delivered_at"]),
+        failure=item["failure"],
+        unpaid_because=item["unpaid_because"],
+        lines=tuple(ParcelLine(line["sku"], line["quantity"]) for line in item["lines"]),
+    )
+
+
+def _to_first(item: Item) -> Shipment:
     return Shipment(
         order_id=item["order_id"],
         customer_id=item["customer_id"],
@@ -185,6 +245,8 @@ def _to_shipment(item: Item) -> Shipment:
         delivered_at=_moment(item["delivered_at"]),
         failure=item["failure"],
         is_called_off=item["is_called_off"],
+        is_captured_on_leaving=item.get("is_captured_on_leaving", False),
+        unpaid_because=item.get("unpaid_because"),
     )
 
 

@@ -4,8 +4,8 @@ A claim: the parcel did not arrive, or not whole, after the carrier had it.
     OPEN ──▶ ACCEPTED (the customer gets an amount back)
       └────▶ REJECTED
 
-A parcel has one claim of each kind, whoever opens it first: the carrier's own word that it failed,
-or the customer.
+An order has one claim of each kind, whoever opens it first: the carrier's own word that a parcel
+failed, or the customer.
 """
 
 from __future__ import annotations
@@ -146,12 +146,27 @@ def claim_on(shipment: Shipment, kind: ClaimKind, description: str, at: datetime
 
 
 def require_claimable(shipment: Shipment, kind: ClaimKind, at: datetime) -> None:
-    """Refuse a customer's claim that the parcel's life gives no ground for.
+    """Refuse a customer's claim that the life of none of the order's parcels gives ground for.
 
     Raises
     ------
     ClaimNotPossibleError, ClaimTooEarlyError
     """
+    first, *others = shipment.parcels
+    if any(_is_claimable(one, kind, at) for one in others):
+        return
+    _require_claimable(first, kind, at)
+
+
+def _is_claimable(parcel: Shipment, kind: ClaimKind, at: datetime) -> bool:
+    try:
+        _require_claimable(parcel, kind, at)
+    except (ClaimNotPossibleError, ClaimTooEarlyError):
+        return False
+    return True
+
+
+def _require_claimable(shipment: Shipment, kind: ClaimKind, at: datetime) -> None:
     if kind is ClaimKind.DAMAGED:
         _require_arrived(shipment, at)
     else:

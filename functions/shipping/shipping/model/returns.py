@@ -180,10 +180,11 @@ def quantities(lines: Sequence[ReturnLine | ReceivedLine]) -> dict[str, int]:
 
 
 def require_returnable(shipment: Shipment, at: datetime) -> None:
-    """Raise ReturnNotPossibleError unless the parcel arrived within the window."""
-    arrived = shipment.delivered_at
-    if shipment.status is not ShipmentStatus.DELIVERED or arrived is None:
-        raise ReturnNotPossibleError(shipment.status, None)
+    """Raise ReturnNotPossibleError unless all the parcels arrived, the last within the window."""
+    for one in shipment.parcels:
+        if one.status is not ShipmentStatus.DELIVERED:
+            raise ReturnNotPossibleError(one.status, None)
+    arrived = max(one.delivered_at for one in shipment.parcels if one.delivered_at)
     if at > arrived + RETURN_WINDOW:
         raise ReturnNotPossibleError(shipment.status, arrived + RETURN_WINDOW)
 

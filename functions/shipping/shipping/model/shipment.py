@@ -9,16 +9,26 @@ LABELLED is the gate: only the order's confirmation opens it, so nothing leaves 
 Behind it the scans alone decide, and a shipment stands where the furthest of them puts it: news
 that comes late, twice or in another order leads to the same state. CANCELLED without a booking is
 a tombstone: the cancelling came first.
+
+An order has one parcel until units are split off into others, each with a life of its own. The
+first parcel carries what is in no other and leaves last; all are stored under its version, so that
+together they never carry more than was bought. One that was split off and came to nothing in our
+house gives its units back to the first. Where money is captured per parcel, the gate to LABELLED
+is the capture: without a label no carrier takes a parcel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shipping.model.goods import ParcelLine, summed
 from tradepost.kernel.errors import ConflictError, NotFoundError, UnavailableError
+
+# All parcels of an order lie in one item, and a parcel has at most the order's lines.
+PARCELS_MAX = 10
 
 
 class ShipmentStatus(StrEnum):
@@ -106,7 +116,7 @@ assert all(
 ), "wherever the scans may lead, there is an arrow"
 
 # Events that only a parcel in the carrier's hands can meet.
-_WITH_THE_CARRIER = {ScanEvent.COLLECTED, ScanEvent.IN_TRANSIT, ScanEvent.DELIVERED}
+WITH_THE_CARRIER = {ScanEvent.COLLECTED, ScanEvent.IN_TRANSIT, ScanEvent.DELIVERED}
 
 
 class ScanSource(StrEnum):
@@ -162,6 +172,50 @@ class ShipmentNotFoundError(NotFoundError):
         self.order_id = order_id
 
 
+class SplitNotPossibleError(ConflictError):
+    """The order is not to be sent, or what is left of it cannot be divided."""
+
+    code = "split_not_possible"
+
+    def __init__(self, order_id: str, why: str) -> None:
+        super().__init__(f"{order_id} cannot be split: {why}")
+        self.order_id = order_id
+
+
+class SplitTooLargeError(ConflictError):
+    """More units would be in parcels than were bought."""
+
+    code = "split_too_large"
+
+    def __init__(self, sku: str, left: int) -> None:
+        super().__init__(f"{left} of {sku} are left to be put in a parcel")
+        self.sku = sku
+        self.left = left
+
+
+class ParcelNotPaidError(ConflictError):
+    """Its money cannot be captured: the parcel stays."""
+
+    code = "parcel_not_paid"
+
+    def __init__(self, order_id: str, number: int, reason: str) -> None:
+        super().__init__(f"the money for parcel {number} of {order_id} was not captured")
+        self.order_id = order_id
+        self.number = number
+        self.reason = reason
+
+
+class ParcelGoesLastError(ConflictError):
+    """The first parcel carries what is in no other, so it leaves when they have left."""
+
+    code = "parcel_goes_last"
+
+    def __init__(self, order_id: str, number: int) -> None:
+        super().__init__(f"parcel {number} of {order_id} has to leave before")
+        self.order_id = order_id
+        self.number = number
+
+
 class UnknownParcelError(NotFoundError):
     """No shipment of ours has this tracking number."""
 
@@ -213,7 +267,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One order's parcel. `version` counts the writes it has survived, from 1."""
+    """One parcel of an order. `version` counts the writes it has survived, from 1.
+
+    The first has the others that were split off from it; only those have a `parcel_id` and
+    `lines`, and they go by the first one's version.
+    """
 
     order_id: str
     customer_id: str
@@ -228,10 +286,105 @@ class Shipment:
     delivered_at: datetime | None = None
     failure: str | None = None
     is_called_off: bool = False  # the carrier is being asked to leave it; nobody hands it over
+    is_captured_on_leaving: bool = False  # each parcel's money, before it may leave
+    unpaid_because: str | None = None  # why its money was not captured when it was to leave
+    number: int = 1
+    parcel_id: str = ""
+    lines: tuple[ParcelLine, ...] = ()
+    others: tuple[Shipment, ...] = ()
 
     @property
     def handed_over(self) -> bool:
         return self.handed_over_at is not None
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Tell whether the parcel ended in our house."""
+        return not self.handed_over and self.status in {
+            ShipmentStatus.FAILED,
+            ShipmentStatus.CANCELLED,
+        }
+
+    @property
+    def parcels(self) -> tuple[Shipment, ...]:
+        """All that carry units of the order: this one, and those split off from it."""
+        return (self, *(one for one in self.others if not one.came_to_nothing))
+
+    @property
+    def has_arrived(self) -> bool:
+        """Tell whether the customer has all the parcels."""
+        return all(one.status is ShipmentStatus.DELIVERED for one in self.parcels)
+
+    @property
+    def awaits_money(self) -> bool:
+        """Tell whether a parcel is still here whose money is captured before it leaves."""
+        is_here = any(one.status is ShipmentStatus.BOOKED for one in self.parcels)
+        return self.is_captured_on_leaving and is_here
+
+    def parcel(self, number: int) -> Shipment:
+        """Return one of the order's parcels. Raises ShipmentNotFoundError."""
+        if number == self.number:
+            return self
+        for one in self.others:
+            if one.number == number:
+                return replace(one, is_called_off=self.is_called_off)
+        raise ShipmentNotFoundError(self.order_id)
+
+    def with_parcel(self, parcel: Shipment) -> Shipment:
+        """Return the first parcel with one of its order's parcels, itself or another, changed."""
+        if parcel.number == self.number:
+            return parcel
+        others = (parcel if one.number == parcel.number else one for one in self.others)
+        return replace(self, others=tuple(others))
+
+    def splitting_off(
+        self, parcel_id: str, lines: Sequence[ParcelLine], bought: Mapping[str, int]
+    ) -> Shipment:
+        """Return the parcel that these units leave in, not booked yet.
+
+        Raises
+        ------
+        SplitTooLargeError
+            There are fewer units in the first parcel.
+        SplitNotPossibleError
+            The first parcel has left or is called off, would be empty, or there are too many.
+        """
+        stays = {ShipmentStatus.BOOKED, ShipmentStatus.LABELLED, ShipmentStatus.PICKED}
+        if self.status not in stays or self.is_called_off:
+            raise SplitNotPossibleError(self.order_id, f"its first parcel is {self.status}")
+        if len(self.others) + 1 >= PARCELS_MAX:
+            raise SplitNotPossibleError(self.order_id, f"it has {PARCELS_MAX} parcels")
+        left = self._units_left(bought)
+        for sku, quantity in summed(lines).items():
+            if quantity > left.get(sku, 0):
+                raise SplitTooLargeError(sku, left.get(sku, 0))
+            left[sku] -= quantity
+        if not any(left.values()):
+            raise SplitNotPossibleError(self.order_id, "nothing would be left in the first parcel")
+        return replace(
+            self,
+            status=ShipmentStatus.BOOKED,
+            tracking_number="",
+            label=None,
+            number=len(self.others) + 2,
+            parcel_id=parcel_id,
+            lines=tuple(lines),
+            others=(),
+        )
+
+    def _units_left(self, bought: Mapping[str, int]) -> dict[str, int]:
+        left = dict(bought)
+        for one in self.parcels[1:]:
+            for sku, quantity in summed(one.lines).items():
+                left[sku] = left.get(sku, 0) - quantity
+        return left
+
+    def require_turn(self, number: int) -> None:
+        """Raise ParcelGoesLastError if the parcel is the first, and others are still here."""
+        if number == self.number:
+            for one in self.parcels[1:]:
+                if not one.handed_over:
+                    raise ParcelGoesLastError(self.order_id, one.number)
 
     def moved_to(self, status: ShipmentStatus) -> Shipment:
         """Return the shipment in its next status. Raises ShipmentTransitionError."""
@@ -246,8 +399,9 @@ class Shipment:
         return _RANK.index(self.status) >= _RANK.index(status)
 
     def require_callable_off(self) -> None:
-        """Raise ShipmentTransitionError if the carrier has the parcel."""
-        if self.handed_over or ShipmentStatus.CANCELLED not in _NEXT[self.status]:
+        """Raise ShipmentTransitionError if the carrier has one of the order's parcels."""
+        has_left = any(one.handed_over for one in self.parcels)
+        if has_left or ShipmentStatus.CANCELLED not in _NEXT[self.status]:
             raise ShipmentTransitionError(self.order_id, self.status, ShipmentStatus.CANCELLED)
 
     def require_may_leave(self, wanted: ShipmentStatus) -> None:
@@ -267,7 +421,7 @@ class Shipment:
         moved = self if self.has_come_to(furthest) else self.moved_to(furthest)
         return replace(
             moved,
-            handed_over_at=_first(scans, _WITH_THE_CARRIER),
+            handed_over_at=_first(scans, WITH_THE_CARRIER),
             delivered_at=_first(scans, {ScanEvent.DELIVERED}),
             failure=_failure(scans) or self.failure,
         )

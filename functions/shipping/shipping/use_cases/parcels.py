@@ -8,6 +8,7 @@ from datetime import datetime
 
 from shipping.model.claim import Claim, ClaimKind, claim_on
 from shipping.model.shipment import (
+    WITH_THE_CARRIER,
     CarrierRefusedError,
     Parcel,
     ParcelCollectedError,
@@ -34,7 +35,7 @@ from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
 
 # A parcel's webhooks may come all at once, and each loses to the one before it.
-_ATTEMPTS_MAX = 6
+ATTEMPTS_MAX = 6
 
 # They share a transaction of 100 items with the shipment, its events and a claim. What is more
 # comes with the next webhook.
@@ -49,10 +50,13 @@ def book_shipment(
     *,
     customer_id: str,
     correlation_id: str,
+    is_captured_on_leaving: bool = False,
     shipments: ShipmentRepository,
     carrier: Carrier,
 ) -> Shipment:
     """Book the order's parcel with the carrier, once. Safe to repeat.
+
+    `is_captured_on_leaving`: it stays until its money is captured.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def book_shipment(
     CarrierUnavailableError
         Nothing is known: repeat it, or cancel it.
     """
-    tracking_number = carrier.book(_carrier_key(order_id), parcel)
+    tracking_number = carrier.book(carrier_key(order_id), parcel)
     stored = shipments.add(
         Shipment(
             order_id=order_id,
@@ -74,10 +78,11 @@ def book_shipment(
             service=parcel.service,
             correlation_id=correlation_id,
             version=1,
+            is_captured_on_leaving=is_captured_on_leaving,
         )
     )
     if stored.status is ShipmentStatus.CANCELLED:
-        carrier.cancel(_carrier_key(order_id))
+        carrier.cancel(carrier_key(order_id))
         raise ShipmentCancelledError(order_id)
     return stored
 
@@ -97,31 +102,60 @@ def cancel_booking(
     CarrierUnavailableError
         Nothing is known: repeat it.
     """
-    for _ in range(_ATTEMPTS_MAX):
+    for _ in range(ATTEMPTS_MAX):
         shipment = shipments.get(order_id) or shipments.add(_tombstone(order_id, correlation_id))
         try:
             if shipment.status is not ShipmentStatus.CANCELLED:
                 shipment.require_callable_off()
+                _require_all_here(shipment, carrier)
                 shipment = _called_off(shipment, True, shipments)
-            try:
-                carrier.cancel(_carrier_key(order_id))
-            except ParcelCollectedError as error:
-                _called_off(shipment, False, shipments)
-                raise ShipmentTransitionError(
-                    order_id, shipment.status, ShipmentStatus.CANCELLED
-                ) from error
-            if shipment.status is not ShipmentStatus.CANCELLED:
-                shipments.save(_next(shipment.moved_to(ShipmentStatus.CANCELLED)))
+            # The first parcel is the last to go: what it carries depends on the others.
+            for one in reversed(shipment.parcels):
+                shipment = _cancelled(shipment, one, shipments, carrier)
         except StaleError:
             continue
         return
     raise StaleError(f"the shipment of {order_id} kept changing")
 
 
+def _require_all_here(shipment: Shipment, carrier: Carrier) -> None:
+    """Look whether the carrier has one of several parcels, before the first is called off."""
+    if len(shipment.parcels) == 1:
+        return
+    for one in shipment.parcels:
+        if any(scan.event in WITH_THE_CARRIER for scan in carrier.scans(one.tracking_number)):
+            raise ShipmentTransitionError(shipment.order_id, one.status, ShipmentStatus.CANCELLED)
+
+
+def _cancelled(
+    shipment: Shipment, parcel: Shipment, shipments: ShipmentRepository, carrier: Carrier
+) -> Shipment:
+    try:
+        carrier.cancel(carrier_key(parcel.order_id, parcel.parcel_id))
+    except ParcelCollectedError as error:
+        _called_off(shipment, False, shipments)
+        raise ShipmentTransitionError(
+            parcel.order_id, parcel.status, ShipmentStatus.CANCELLED
+        ) from error
+    if parcel.status is ShipmentStatus.CANCELLED:
+        return shipment
+    changed = next_version(shipment.with_parcel(parcel.moved_to(ShipmentStatus.CANCELLED)))
+    shipments.save(changed)
+    return changed
+
+
 def label_shipment(
-    order_id: str, *, shipments: ShipmentRepository, carrier: Carrier, now: Clock
+    order_id: str,
+    *,
+    number: int = 1,
+    is_paid: bool = False,
+    shipments: ShipmentRepository,
+    carrier: Carrier,
+    now: Clock,
 ) -> Shipment:
     """Buy the label of a parcel whose order is confirmed: from here on it may leave.
+
+    One whose money is captured on leaving is left as it is, unless it `is_paid`.
 
     What the carrier told before counts from now on. A label that is refused for good is a parcel
     that failed in our house. Safe to repeat.
@@ -132,19 +166,22 @@ def label_shipment(
     CarrierUnavailableError
         Nothing is known: repeat it.
     """
-    for _ in range(_ATTEMPTS_MAX):
-        shipment = _found(order_id, shipments)
-        if shipment.status is not ShipmentStatus.BOOKED:
+    for _ in range(ATTEMPTS_MAX):
+        shipment = found(order_id, shipments)
+        parcel = shipment.parcel(number)
+        waits = shipment.is_captured_on_leaving and not is_paid
+        if parcel.status is not ShipmentStatus.BOOKED or waits:
             return shipment
         try:
-            label = carrier.label(_carrier_key(order_id))
+            label = carrier.label(carrier_key(order_id, parcel.parcel_id))
         except CarrierRefusedError:
-            opened = replace(shipment.moved_to(ShipmentStatus.FAILED), failure=LABEL_REFUSED)
+            opened = replace(parcel.moved_to(ShipmentStatus.FAILED), failure=LABEL_REFUSED)
         else:
-            opened = replace(shipment.moved_to(ShipmentStatus.LABELLED), label=label)
-        moved = _next(opened.after(shipments.scans(order_id)))
+            opened = replace(parcel.moved_to(ShipmentStatus.LABELLED), label=label)
+        opened = replace(opened.after(shipments.scans(order_id, number)), unpaid_because=None)
+        moved = next_version(shipment.with_parcel(opened))
         try:
-            _save(shipment, moved, (), shipments, now)
+            _save(shipment, moved, number, (), shipments, now)
         except StaleError:
             continue
         return moved
@@ -166,15 +203,20 @@ def hear_of_parcel(
     CarrierUnavailableError
         Nothing was kept: let the webhook be sent again.
     """
-    order_id = shipments.order_of(carrier.name, news.tracking_number)
-    if order_id is None:
+    known = shipments.parcel_of(carrier.name, news.tracking_number)
+    if known is None:
         raise UnknownParcelError(news.tracking_number)
     told = {news.reported, *carrier.scans(news.tracking_number)}
-    return _kept(order_id, told, shipments, now)
+    return _kept(*known, told, shipments, now)
 
 
 def record_progress(
-    order_id: str, event: ScanEvent, *, shipments: ShipmentRepository, now: Clock
+    order_id: str,
+    event: ScanEvent,
+    *,
+    number: int = 1,
+    shipments: ShipmentRepository,
+    now: Clock,
 ) -> Shipment:
     """Record what the staff did with, or heard of, a parcel. Repeated or late, it is no news.
 
@@ -182,15 +224,23 @@ def record_progress(
     ------
     ShipmentNotFoundError
     ShipmentTransitionError
-        The order is not confirmed yet, or the shipment was cancelled.
+        The order is not confirmed yet, the parcel not paid, or the shipment was cancelled.
+    ParcelGoesLastError
+        Others that were split off from it are still here.
     """
-    shipment = _found(order_id, shipments)
+    shipment = found(order_id, shipments)
     wanted = status_after(event)
-    shipment.require_may_leave(wanted)
-    if shipment.has_come_to(wanted):
+    shipment.parcel(number).require_may_leave(wanted)
+    if shipment.parcel(number).has_come_to(wanted):
         return shipment
+
+    def require_may_leave(shipment: Shipment) -> None:
+        shipment.parcel(number).require_may_leave(wanted)
+        if event in WITH_THE_CARRIER:
+            shipment.require_turn(number)
+
     told = {Scan(event, now(), ScanSource.STAFF)}
-    return _kept(order_id, told, shipments, now, unless=lambda one: one.require_may_leave(wanted))
+    return _kept(order_id, number, told, shipments, now, unless=require_may_leave)
 
 
 def shipment_of(
@@ -203,7 +253,7 @@ def shipment_of(
     ShipmentNotFoundError
         No such shipment, or somebody else's.
     """
-    shipment = _found(order_id, shipments)
+    shipment = found(order_id, shipments)
     if customer_id is not None and shipment.customer_id != customer_id:
         raise ShipmentNotFoundError(order_id)
     return shipment
@@ -212,29 +262,31 @@ def shipment_of(
 def _called_off(shipment: Shipment, called_off: bool, shipments: ShipmentRepository) -> Shipment:
     if shipment.is_called_off is called_off:
         return shipment
-    marked = _next(replace(shipment, is_called_off=called_off))
+    marked = next_version(replace(shipment, is_called_off=called_off))
     shipments.save(marked)
     return marked
 
 
 def _kept(
     order_id: str,
+    number: int,
     told: Collection[Scan],
     shipments: ShipmentRepository,
     now: Clock,
     unless: Callable[[Shipment], None] = lambda _: None,
 ) -> Shipment:
-    for _ in range(_ATTEMPTS_MAX):
-        shipment = _found(order_id, shipments)
+    for _ in range(ATTEMPTS_MAX):
+        shipment = found(order_id, shipments)
         unless(shipment)
-        known = shipments.scans(order_id)
+        known = shipments.scans(order_id, number)
         unknown = {scan.as_kept() for scan in told} - set(known)
         if not unknown:
             return shipment
         fresh = sorted(unknown, key=lambda scan: scan.occurred_at)[:_SCANS_PER_WRITE_MAX]
-        moved = _next(shipment.after({*known, *fresh}))
+        parcel = shipment.parcel(number).after({*known, *fresh})
+        moved = next_version(shipment.with_parcel(parcel))
         try:
-            _save(shipment, moved, fresh, shipments, now)
+            _save(shipment, moved, number, fresh, shipments, now)
         except StaleError:
             continue
         return moved
@@ -244,28 +296,34 @@ def _kept(
 def _save(
     before: Shipment,
     after: Shipment,
+    number: int,
     fresh: Collection[Scan],
     shipments: ShipmentRepository,
     now: Clock,
 ) -> None:
-    """Store the shipment with the scans that moved it, and what is to be told of it."""
+    """Store the shipment with the scans that moved a parcel, and what is to be told of it."""
     at = now()
+    was, parcel = before.parcel(number), after.parcel(number)
+    # Events of an order's parcels go by one version, the first one's.
+    told = replace(parcel, version=after.version)
     events: list[Event] = []
     claim = None
-    became = after.status if after.status is not before.status else None
-    left = after.handed_over and not before.handed_over
-    # One that was delivered need not be told to be on its way.
-    if left and became is not ShipmentStatus.DELIVERED:
-        events.append(_event(ShipmentDispatchedV1, after, at))
-    if became is ShipmentStatus.DELIVERED:
-        events.append(_event(ShipmentDeliveredV1, after, at))
-    if became is ShipmentStatus.FAILED:
-        events.append(_failed(after, at))
+    became = parcel.status if parcel.status is not was.status else None
+    left = parcel.handed_over and not was.handed_over
+    is_complete = after.has_arrived and not before.has_arrived
+    # Once the order has arrived, nobody need be told that it is on its way.
+    if left and not is_complete:
+        events.append(_event(ShipmentDispatchedV1, told, at))
+    if is_complete:
+        events.append(_event(ShipmentDeliveredV1, told, at))
+    # What was split off and failed in our house leaves with the first parcel: nothing is lost.
+    if became is ShipmentStatus.FAILED and (parcel.handed_over or number == 1):
+        events.append(_failed(told, at))
     # The hand-over may be heard of after the failure. As long as the parcel was not called off,
     # its order was not undone either, and will not be: the calling off is the first undo.
-    if after.status is ShipmentStatus.FAILED and after.handed_over and (became or left):
-        claim = _opened(claim_on(after, ClaimKind.NOT_DELIVERED, after.failure or "", at))
-    shipments.save(after, scans=fresh, events=events, claim=claim)
+    if parcel.status is ShipmentStatus.FAILED and parcel.handed_over and (became or left):
+        claim = _opened(claim_on(told, ClaimKind.NOT_DELIVERED, told.failure or "", at))
+    shipments.save(after, scans=fresh, number=number, events=events, claim=claim)
 
 
 def _opened(claim: Claim) -> tuple[Claim, Event]:
@@ -309,19 +367,21 @@ def _failed(shipment: Shipment, at: datetime) -> Event:
     )
 
 
-def _found(order_id: str, shipments: ShipmentRepository) -> Shipment:
+def found(order_id: str, shipments: ShipmentRepository) -> Shipment:
+    """Read a shipment that has to be there. Raises ShipmentNotFoundError."""
     shipment = shipments.get(order_id)
     if shipment is None:
         raise ShipmentNotFoundError(order_id)
     return shipment
 
 
-def _next(shipment: Shipment) -> Shipment:
+def next_version(shipment: Shipment) -> Shipment:
     return replace(shipment, version=shipment.version + 1)
 
 
-def _carrier_key(order_id: str) -> str:
-    return f"book#{order_id}"
+def carrier_key(order_id: str, parcel_id: str = "") -> str:
+    """Name a booking to the carrier; one of the first parcel has no id but the order's."""
+    return f"book#{order_id}#{parcel_id}" if parcel_id else f"book#{order_id}"
 
 
 def _tombstone(order_id: str, correlation_id: str) -> Shipment:

@@ -1,0 +1,46 @@
+"""What an order has bought, as far as sending it in parts needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tradepost.kernel.money import Money
+
+# Only what was sold may be sent; the rest of an order's life is its own.
+_MAY_BE_SENT = {"CONFIRMED", "SHIPPED"}
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelLine:
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What orders answers: units and price of each SKU, and what sending it cost."""
+
+    status: str | None
+    quantities: Mapping[str, int]
+    unit_prices: Mapping[str, Money]
+    shipping: Money
+
+    @property
+    def may_be_sent(self) -> bool:
+        return self.status in _MAY_BE_SENT
+
+    def price_of(self, lines: Sequence[ParcelLine], *, with_shipping: bool) -> Money:
+        """Sum what these units were bought for."""
+        price = self.shipping if with_shipping else Money(0, self.shipping.currency)
+        for line in lines:
+            price = price + self.unit_prices[line.sku] * line.quantity
+        return price
+
+
+def summed(lines: Sequence[ParcelLine]) -> dict[str, int]:
+    """Sum the units of each SKU."""
+    units: dict[str, int] = {}
+    for line in lines:
+        units[line.sku] = units.get(line.sku, 0) + line.quantity
+    return units
