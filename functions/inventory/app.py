@@ -23,7 +23,7 @@ from inventory.api import (
     Receipt,
 )
 from inventory.dynamodb import DynamoDBStock
-from inventory.messages import OrderLines, ReturnedLines, hold_told
+from inventory.messages import EditedLines, OrderLines, ReturnedLines, hold_told
 from inventory.model import NegativeStockError, StockLevel
 from inventory.order_book import AskedOrders
 from tradepost.kernel.clock import utc_now
@@ -140,6 +140,12 @@ def reserve_stock(order: OrderLines) -> dict[str, Any]:
 def commit_stock(order: StepInput) -> None:
     """Turn the order's hold into a sale."""
     use_cases.commit_stock(order.order_id, stock=stock())
+
+
+@app.step
+def take_back(order: EditedLines) -> None:
+    """Leave the order the units that its edit leaves it, and sell the rest again."""
+    use_cases.take_back(order.order_id, order.number, order.to_hold(), stock=stock())
 
 
 @app.step

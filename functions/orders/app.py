@@ -15,6 +15,7 @@ from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 from orders import use_cases
 from orders.api import (
     Cancellation,
+    OrderEdit,
     OrderPage,
     OrderSearch,
     OrderSummary,
@@ -28,6 +29,7 @@ from orders.api import (
 from orders.dynamodb import DynamoDBOrders
 from orders.messages import (
     AwaitedPayment,
+    EditStep,
     FailedParcel,
     OrderNews,
     PlaceOrder,
@@ -36,6 +38,10 @@ from orders.messages import (
     Return,
 )
 from orders.model import (
+    EditNotPossibleError,
+    EditStatus,
+    EditTotalError,
+    NotBoughtError,
     Order,
     OrderNotFoundError,
     OrderNotParkedError,
@@ -45,8 +51,9 @@ from orders.model import (
 from orders.ports import Search
 from orders.use_cases import Asker
 from tradepost.kernel.clock import utc_now
-from tradepost.kernel.errors import StaleError
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws, outbox
+from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
@@ -108,6 +115,40 @@ def request_cancellation(order_id: str, body: Cancellation, caller: Caller) -> O
     """
     order = use_cases.request_cancellation(
         order_id, _asker(caller, body.reason), orders=orders(), runner=runner(), now=utc_now
+    )
+    return OrderView.with_lines(order, orders().lines(order_id))
+
+
+@app.post(
+    "/v1/orders/{order_id}/edits",
+    roles=EVERYONE_KNOWN,
+    status=202,
+    refusals=(
+        OrderNotFoundError,
+        OrderTransitionError,
+        NotBoughtError,
+        EditNotPossibleError,
+        EditTotalError,
+        IdempotencyMismatchError,
+        StaleError,
+    ),
+)
+def request_edit(
+    order_id: str, body: OrderEdit, caller: Caller, idempotency_key: IdempotencyKey
+) -> OrderView:
+    """Take units out of a confirmed order whose parcel is not packed; look at it to see it done.
+
+    The units go back on the shelf, and the money they were bought for goes back to the customer.
+    """
+    order = use_cases.request_edit(
+        order_id,
+        body.quantities,
+        _asker(caller, None),
+        key=idempotency_key,
+        expected=body.expected_total.to_money(),
+        orders=orders(),
+        runner=runner(),
+        now=utc_now,
     )
     return OrderView.with_lines(order, orders().lines(order_id))
 
@@ -213,6 +254,45 @@ def park_order(step: RefusedStep) -> dict[str, Any]:
         now=utc_now,
     )
     return _status(order)
+
+
+@app.step
+def read_edit(step: StepInput) -> dict[str, Any]:
+    """Tell what the order's edit leaves of it, and what goes back."""
+    order, left = use_cases.read_edit(step.order_id, orders=orders())
+    assert order.edit is not None
+    return {
+        "number": order.edit.number,
+        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in left],
+        "amount_minor": order.edit.refund_minor,
+        "currency": order.total.currency,
+    }
+
+
+@app.step
+def apply_edit(step: EditStep) -> dict[str, Any]:
+    """Give the order its new lines: from here on its edit is finished, whatever it takes."""
+    return _status(use_cases.apply_edit(step.order_id, step.number, orders=orders(), now=utc_now))
+
+
+@app.step
+def close_edit(step: EditStep) -> dict[str, Any]:
+    """Confirm the edited order again, unless it is to be cancelled."""
+    return _status(
+        use_cases.close_edit(
+            step.order_id, step.number, EditStatus.DONE, orders=orders(), now=utc_now
+        )
+    )
+
+
+@app.step
+def refuse_edit(step: EditStep) -> dict[str, Any]:
+    """Leave the order as it was: its parcel was packed first."""
+    return _status(
+        use_cases.close_edit(
+            step.order_id, step.number, EditStatus.REFUSED, orders=orders(), now=utc_now
+        )
+    )
 
 
 @app.step

@@ -16,6 +16,7 @@ from payments.bank import BankAnswerError
 from payments.dynamodb import DynamoDBPayments
 from payments.messages import (
     AcceptedClaim,
+    EditRefund,
     OrderCapture,
     OrderPayment,
     OwnedOrderPayment,
@@ -291,6 +292,20 @@ def refund_return(step: ReturnRefund) -> None:
         Money(step.amount_minor, step.currency),
         reason="returned",
         reference=f"return:{step.return_id}",
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+
+
+@app.step
+def refund_edit(step: EditRefund) -> None:
+    """Send back what the units taken out of an order were bought for, once per edit."""
+    use_cases.refund_payment(
+        step.order_id,
+        Money(step.amount_minor, step.currency),
+        reason="taken out of the order",
+        reference=f"edit:{step.number}",
         payments=payments(),
         provider=provider(),
         now=utc_now,

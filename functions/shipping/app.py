@@ -30,7 +30,14 @@ from shipping.api import (
     WaitingReturns,
 )
 from shipping.dynamodb import DynamoDBClaims, DynamoDBReturns, DynamoDBShipments
-from shipping.messages import OrderConfirmed, OrderParcel, RefundedReturn, ReturnStep, received
+from shipping.messages import (
+    EditStep,
+    OrderConfirmed,
+    OrderParcel,
+    RefundedReturn,
+    ReturnStep,
+    received,
+)
 from shipping.model.claim import (
     ClaimCurrencyError,
     ClaimNotFoundError,
@@ -507,6 +514,18 @@ def cancel_booking(step: StepInput) -> None:
         shipments=shipments(),
         carrier=carrier(),
     )
+
+
+@app.step
+def hold_back_parcel(step: EditStep) -> None:
+    """Keep the parcel from being packed while its order is edited, or refuse the edit."""
+    parcels.hold_back(step.order_id, step.number, shipments=shipments())
+
+
+@app.step
+def let_parcel_go(step: EditStep) -> None:
+    """Let the parcel be packed: the edit of its order is over."""
+    parcels.let_go(step.order_id, step.number, shipments=shipments())
 
 
 @app.step

@@ -106,6 +106,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "lines": [{"sku": "MUG", "quantity": 1, "condition": "resellable"}],
     },
     ("POST", "/v1/orders/{order_id}/cancellation"): {"reason": "ordered twice"},
+    ("POST", "/v1/orders/{order_id}/edits"): {
+        "lines": [{"sku": "MUG", "quantity": 1}],
+        "expected_total": _MONEY,
+    },
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/staff/reconciliations"): {"day": "2026-01-05", "repair": False},
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},

@@ -4,8 +4,9 @@ The `inventory` table.
     pk              sk              item          attributes
     SKU#<sku>       STOCK#main      stock level   sku, available, held (units)
     SKU#<sku>       ENTRY#<id>      ledger entry  kind, movements, reason, occurred_at
-    HOLD#<order>    CHUNK#<nnnn>    hold          total, state, lines, held_until, expiring
-    HOLD#<order>    ENTRY#<nnnn>#<kind>  ledger entry of a chunk, the same attributes
+    HOLD#<order>    CHUNK#<nnnn>    hold          total, state, lines, edit, held_until, expiring
+    HOLD#<order>    ENTRY#<nnnn>#<kind>  ledger entry of a chunk, the same attributes; an edit's
+                                         kind is TAKEN_BACK#<its number>
     RETURN#<id>     ENTRY#RESTOCKED ledger entry  the same, and order_id, scrapped: [sku, quantity]
 
 A ledger entry is written in the transaction of the change it explains and never changed: for
@@ -53,6 +54,7 @@ _IS_NEW = "attribute_not_exists(pk)"
 _HAS_ENOUGH = "#available >= :quantity"
 _HOLDS_ENOUGH = "#held >= :quantity"
 _IS_IN_STATE = "#state = :from"
+_STANDS_AT_EDIT = "#edit = :edit_read"
 _STILL_STANDS = "attribute_exists(pk) AND #state <> :released"
 _AS_READ = "#available = :available_read AND #held = :held_read"
 
@@ -145,8 +147,33 @@ class DynamoDBStock:
         except ClientError as error:
             stored = failed_conditions(error)[0]
             if stored is None or stored.get("state") != HoldState.RELEASED:
-                # It was committed in between: the caller reads it again and releases that.
+                # It was sold or edited in between: the caller reads it again and releases that.
                 raise StaleError(f"the hold of {chunk.order_id} moved on") from error
+
+    def shrink_chunk(self, chunk: HoldChunk, left: HoldChunk) -> None:
+        kept = {line.sku: line.quantity for line in left.lines}
+        given_back = [
+            HoldLine(line.sku, line.quantity - kept.get(line.sku, 0))
+            for line in chunk.lines
+            if line.quantity > kept.get(line.sku, 0)
+        ]
+        effect = _RELEASE_EFFECT[HoldState.COMMITTED]
+        entry = _entry(
+            _hold_pk(chunk.order_id),
+            f"ENTRY#{chunk.number:04d}#TAKEN_BACK#{left.edit}",
+            "TAKEN_BACK",
+            [_movement(line.sku, line.quantity, 0) for line in given_back],
+        )
+        writes = [
+            self._shrink(chunk, left),
+            self._put(entry),
+            *[self._move(line, effect, None) for line in given_back],
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"the hold of {chunk.order_id} moved on") from error
 
     def bar_hold(self, order_id: str) -> HoldChunk:
         tombstone = HoldChunk(order_id, 0, 1, HoldState.RELEASED, ())
@@ -356,10 +383,40 @@ class DynamoDBStock:
                 "TableName": self._table,
                 "Key": to_item(_chunk_key(chunk.order_id, chunk.number)),
                 "UpdateExpression": "SET #state = :to REMOVE #expiring",
-                "ConditionExpression": _IS_IN_STATE,
-                "ExpressionAttributeNames": {"#state": "state", "#expiring": "expiring"},
-                "ExpressionAttributeValues": to_item({":from": before, ":to": after}),
+                # Its lines are moved as they were read, so an edit must not have come between.
+                "ConditionExpression": f"{_IS_IN_STATE} AND {_STANDS_AT_EDIT}",
+                "ExpressionAttributeNames": {
+                    "#state": "state",
+                    "#expiring": "expiring",
+                    "#edit": "edit",
+                },
+                "ExpressionAttributeValues": to_item(
+                    {":from": before, ":to": after, ":edit_read": chunk.edit}
+                ),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _shrink(self, chunk: HoldChunk, left: HoldChunk) -> Any:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": to_item(_chunk_key(chunk.order_id, chunk.number)),
+                "UpdateExpression": "SET #lines = :lines, #edit = :edit",
+                "ConditionExpression": f"{_IS_IN_STATE} AND {_STANDS_AT_EDIT}",
+                "ExpressionAttributeNames": {
+                    "#lines": "lines",
+                    "#edit": "edit",
+                    "#state": "state",
+                },
+                "ExpressionAttributeValues": to_item(
+                    {
+                        ":lines": _lines(left),
+                        ":edit": left.edit,
+                        ":edit_read": chunk.edit,
+                        ":from": HoldState.COMMITTED,
+                    }
+                ),
             }
         }
 
@@ -396,8 +453,13 @@ def _chunk_item(chunk: HoldChunk, state: HoldState) -> Item:
         **_chunk_key(chunk.order_id, chunk.number),
         "total": chunk.total,
         "state": state,
-        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in chunk.lines],
+        "lines": _lines(chunk),
+        "edit": chunk.edit,
     }
+
+
+def _lines(chunk: HoldChunk) -> list[Item]:
+    return [{"sku": line.sku, "quantity": line.quantity} for line in chunk.lines]
 
 
 def _expiring(chunk: HoldChunk, held_until: datetime) -> Item:
@@ -440,4 +502,5 @@ def _to_chunk(order_id: str, item: Item) -> HoldChunk:
         state=HoldState(item["state"]),
         lines=tuple(HoldLine(line["sku"], line["quantity"]) for line in item["lines"]),
         held_until=from_text(item["held_until"]) if "held_until" in item else None,
+        edit=item["edit"],
     )

@@ -26,6 +26,12 @@ class OrderLines(StepInput):
         return [HoldLine(line.sku, line.quantity) for line in self.lines]
 
 
+class EditedLines(OrderLines):
+    """What an order's edit leaves of it, and the edit's number."""
+
+    number: int = Field(ge=1)
+
+
 class _ReturnedLine(_Line):
     condition: Literal["resellable", "damaged"]
 

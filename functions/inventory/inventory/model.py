@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -94,6 +94,13 @@ class HoldChunk:
     state: HoldState
     lines: tuple[HoldLine, ...]
     held_until: datetime | None = None  # None for a tombstone
+    edit: int = 0  # the number of the order's edit that it stands at
+
+    def left_at(self, edit: int, lines: Iterable[HoldLine]) -> HoldChunk:
+        """Return the chunk as an edit leaves it, which never adds to it."""
+        left = {line.sku: line.quantity for line in lines}
+        kept = (HoldLine(one.sku, min(one.quantity, left.get(one.sku, 0))) for one in self.lines)
+        return replace(self, edit=edit, lines=tuple(line for line in kept if line.quantity))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ class StockRepository(Protocol):
     def release_chunk(self, chunk: HoldChunk) -> None:
         """Give a chunk back that is in the state it was read in, once."""
 
+    def shrink_chunk(self, chunk: HoldChunk, left: HoldChunk) -> None:
+        """Give units of a sold chunk back, once per edit. Raises StaleError if it moved on."""
+
     def bar_hold(self, order_id: str) -> HoldChunk:
         """Release the first chunk, or lay a tombstone in its place; return what is there now."""
 

@@ -1,4 +1,5 @@
-"""What is done with stock: hold, commit, release, expire; restock, receive, adjust, count."""
+"""What is done with stock: hold, commit, take back, release, expire; restock, receive, adjust,
+count."""
 
 from __future__ import annotations
 
@@ -79,6 +80,29 @@ def commit_stock(order_id: str, *, stock: StockRepository) -> None:
     for chunk in chunks:
         if chunk.state is not HoldState.COMMITTED:
             stock.commit_chunk(chunk)
+
+
+def take_back(
+    order_id: str, edit: int, lines: Sequence[HoldLine], *, stock: StockRepository
+) -> None:
+    """Leave an order these units of those it has bought, once per edit, and sell the rest again.
+
+    A chunk that stands at this edit or a later one stays as it is, and so does one that was
+    released: it has given everything back. Safe to repeat, late too.
+
+    Raises
+    ------
+    HoldLostError
+        The order has bought nothing.
+    """
+    chunks = stock.chunks(order_id)
+    if not chunks:
+        raise HoldLostError(order_id)
+    for chunk in chunks:
+        if chunk.state is HoldState.HELD:
+            raise HoldLostError(order_id)
+        if chunk.state is HoldState.COMMITTED and chunk.edit < edit:
+            stock.shrink_chunk(chunk, chunk.left_at(edit, lines))
 
 
 def release_stock(order_id: str, *, stock: StockRepository) -> None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 QUIET_AFTER = timedelta(minutes=15)
 
 _SOLD = frozenset({"CONFIRMED", "SHIPPED", "DELIVERED"})
-_UNFINISHED = frozenset({"PENDING", "CAPTURING", "CANCELLING"})
+_UNFINISHED = frozenset({"PENDING", "CAPTURING", "EDITING", "CANCELLING"})
 
 # What the provider may have where our payment has ended so. Refunded is our word alone; a charge
 # that was never asked for money, or was declined, has nothing to free.
@@ -169,7 +169,9 @@ class Books:
         """Tell whether what was sold is paid for, or set aside for parcels that are still here."""
         missing_minor = self.order.total_minor - self.money.charge.captured_minor
         is_set_aside = self.awaits_money and self.money.charge_status == "AUTHORIZED"
-        return missing_minor == 0 or (missing_minor > 0 and is_set_aside)
+        # What was taken out of the order since was taken of its customer, and has gone back.
+        is_given_back = missing_minor < 0 and self.money.charge.refunded_minor >= -missing_minor
+        return missing_minor == 0 or is_given_back or (missing_minor > 0 and is_set_aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,20 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from orders.model import Action, Direction, Order, OrderLine, OrderStatus
+from orders.model import Action, Direction, EditStatus, Order, OrderLine, OrderStatus
 from orders.ports import Search
 from tradepost.kernel.clock import to_text
 from tradepost.kernel.money import Money
-from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
+from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
 
 _PAGE_SIZE = 20
 
 NOTE_LENGTH_MAX = 500
+
+EDITED_LINES_MAX = 100
+_SKU_LENGTH_MAX = 64
+_QUANTITY_MAX = 100_000
 
 # What happens next, as its customer reads it.
 NEXT_STEPS: dict[OrderStatus, str] = {
@@ -26,6 +30,7 @@ NEXT_STEPS: dict[OrderStatus, str] = {
     ),
     OrderStatus.CAPTURING: "Your payment is being taken, and then your order is confirmed.",
     OrderStatus.CONFIRMED: "We are packing your parcel and write to you when the carrier has it.",
+    OrderStatus.EDITING: "We are changing your order; your parcel waits until that is done.",
     OrderStatus.SHIPPED: "The carrier is bringing your parcel.",
     OrderStatus.DELIVERED: "Your parcel has arrived; there is nothing more to do.",
     OrderStatus.CANCELLING: "We are cancelling your order and giving your money back.",
@@ -34,7 +39,7 @@ NEXT_STEPS: dict[OrderStatus, str] = {
         "Something went wrong on our side; one of us looks at it and there is nothing you need do."
     ),
 }
-_NEXT_STEP_OF_A_REQUEST = "You asked us to cancel; we do so as soon as your payment is settled."
+_NEXT_STEP_OF_A_REQUEST = "You asked us to cancel; we do so as soon as what is under way is done."
 
 
 class Page(RequestModel):
@@ -73,6 +78,33 @@ class Cancellation(RequestModel):
     model_config = shown_as(reason="ordered twice")
 
     reason: str | None = Field(default=None, min_length=1, max_length=NOTE_LENGTH_MAX)
+
+
+class _NewQuantity(RequestModel):
+    sku: str = Field(min_length=1, max_length=_SKU_LENGTH_MAX)
+    quantity: int = Field(ge=0, le=_QUANTITY_MAX)
+
+
+class OrderEdit(RequestModel):
+    """New quantities of lines that the order has; 0 removes one. `expected_total` is after it."""
+
+    model_config = shown_as(
+        lines=[{"sku": "MUG", "quantity": 1}],
+        expected_total={"amount_minor": 1250, "currency": "GBP"},
+    )
+
+    lines: list[_NewQuantity] = Field(min_length=1, max_length=EDITED_LINES_MAX)
+    expected_total: AmountGiven
+
+    @model_validator(mode="after")
+    def _each_line_once(self) -> Self:
+        if len(self.quantities) != len(self.lines):
+            raise ValueError("name each SKU once")
+        return self
+
+    @property
+    def quantities(self) -> dict[str, int]:
+        return {line.sku: line.quantity for line in self.lines}
 
 
 class Resumption(RequestModel):
@@ -116,6 +148,14 @@ class Line(View):
     total: Amount
 
 
+class EditView(View):
+    """The latest edit: `refund` is what the units taken out were bought for."""
+
+    number: int
+    status: EditStatus
+    refund: Amount
+
+
 class OrderView(OrderSummary):
     """`waits_until` is when a confirmation comes too late, while one is awaited."""
 
@@ -125,6 +165,7 @@ class OrderView(OrderSummary):
     shipping_address: dict[str, str]
     version: int
     lines: list[Line]
+    edit: EditView | None
 
     @classmethod
     def with_lines(cls, order: Order, lines: list[OrderLine]) -> OrderView:
@@ -222,6 +263,13 @@ def _summary(order: Order) -> dict[str, Any]:
     }
 
 
+def _edit(order: Order) -> EditView | None:
+    if order.edit is None:
+        return None
+    refund = Money(order.edit.refund_minor, order.total.currency)
+    return EditView(number=order.edit.number, status=order.edit.status, refund=Amount.of(refund))
+
+
 def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
     currency = order.total.currency
     awaited = order.status is OrderStatus.AWAITING_PAYMENT
@@ -232,6 +280,7 @@ def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
         "email": order.email,
         "shipping_address": order.shipping_address,
         "version": order.version,
+        "edit": _edit(order),
         "lines": [
             Line(
                 sku=line.sku,

@@ -7,7 +7,8 @@ The `orders` table.
                                             refunded_minor, line_count, status, reason, version,
                                             correlation_id, placed_at, placed_on, updated_at,
                                             waits_until, confirmed_at, cancel_requested,
-                                            parked_from, parked_because, unfinished, due_at
+                                            parked_from, parked_because, edit: {number, key,
+                                            quantities, refund_minor, status}, unfinished, due_at
     ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor]
     ORDER#<id>   ACTION#<nnnn> action       what, by, role, note, at: what a person did, under the
                                             version it made
@@ -28,12 +29,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from orders.model import Action, Order, OrderLine, OrderNotFoundError, OrderStatus
+from orders.model import (
+    Action,
+    Edit,
+    EditStatus,
+    Order,
+    OrderLine,
+    OrderNotFoundError,
+    OrderStatus,
+)
 from orders.ports import Search
 from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text
@@ -49,6 +59,7 @@ if TYPE_CHECKING:
 LINES_PER_CHUNK = 200
 
 _IS_NEW = "attribute_not_exists(pk)"
+_IS_THERE = "attribute_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
 _IS_THIS_VERSION = "#version = :version"
 
@@ -64,6 +75,9 @@ _CHANGING = (
     "cancel_requested",
     "parked_from",
     "parked_because",
+    "total_minor",
+    "line_count",
+    "edit",
 )
 
 _INDEXED = ("unfinished", "due_at")
@@ -122,6 +136,30 @@ class DynamoDBOrders:
                 self._client.transact_write_items(TransactItems=[{"Update": update}, *besides])
             else:
                 self._client.update_item(**update)
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"{order.order_id} changed since it was read") from error
+
+    def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
+        chunks = {chunk["sk"]: chunk for chunk in _line_chunks(order.order_id, lines)}
+        stored = [chunk["sk"] for chunk in self._beginning_with(order.order_id, "LINES#")]
+        # An edit only takes away: there are never more chunks than there were.
+        rewritten: list[Any] = [
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": to_item(
+                        chunks.get(sk, {"pk": _pk(order.order_id), "sk": sk, "lines": []})
+                    ),
+                    "ConditionExpression": _IS_THERE,
+                }
+            }
+            for sk in stored
+        ]
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Update": self._update(order)}, *rewritten]
+            )
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"{order.order_id} changed since it was read") from error
@@ -321,6 +359,7 @@ def _to_item(order: Order) -> Item:
         "cancel_requested": order.cancel_requested,
         "parked_from": order.parked_from,
         "parked_because": order.parked_because,
+        "edit": asdict(order.edit) if order.edit else None,
     }
     if order.due_at is not None:
         bucket = zlib.crc32(order.order_id.encode()) % _BUCKETS
@@ -353,7 +392,14 @@ def _to_order(item: Item) -> Order:
         cancel_requested=item["cancel_requested"],
         parked_from=OrderStatus(item["parked_from"]) if item["parked_from"] else None,
         parked_because=item["parked_because"],
+        edit=_to_edit(item.get("edit")),
     )
+
+
+def _to_edit(item: Item | None) -> Edit | None:
+    if item is None:
+        return None
+    return Edit(**{**item, "status": EditStatus(item["status"])})
 
 
 def _action_item(order: Order, action: Action) -> Item:

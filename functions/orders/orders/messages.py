@@ -119,6 +119,10 @@ class AwaitedPayment(StepInput):
     expires_at: AwareDatetime | None = None
 
 
+class EditStep(StepInput):
+    number: int = Field(ge=1)
+
+
 class _ReturnedLine(_Snapshot):
     sku: str
     quantity: int = Field(ge=1)

@@ -5,7 +5,9 @@ An order and the states it may take.
        │ └───────────────────────────▲ │   │         │   ▲ └───────────────────▲
        │                   │           │   │         │   │ the parcel was handed over first
        └─ refused, too late or cancelled ──┴─────────┴▶ CANCELLING ──▶ CANCELLED
-    any of PENDING, AWAITING_PAYMENT, CAPTURING, CANCELLING ◀──▶ NEEDS_ATTENTION ──▶ SHIPPED ...
+    CONFIRMED ◀──▶ EDITING ──▶ CANCELLING
+    any of PENDING, AWAITING_PAYMENT, CAPTURING, EDITING, CANCELLING ◀──▶ NEEDS_ATTENTION
+    NEEDS_ATTENTION ──▶ SHIPPED ...
 
 PENDING and AWAITING_PAYMENT decide the direction of a checkout: leaving them for CAPTURING or for
 CANCELLING is one conditional write, which exactly one of all the executions and requests at work
@@ -14,6 +16,9 @@ can win. What is held, authorized or booked meanwhile is known to its owner and 
 A confirmed order is turned round the same way. Calling off its parcel is the first undo, so an
 order whose parcel turns out to be handed over has lost nothing yet, and goes forward again, even
 from where it was set aside: the parcel has decided what an operator was asked.
+
+A confirmed order can be made smaller. While it is EDITING its parcel stays in our house, and asking
+to cancel leaves a mark, as while CAPTURING. An edit under way is finished, or given back whole.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ class OrderStatus(StrEnum):
     AWAITING_PAYMENT = "AWAITING_PAYMENT"  # the customer's bank asks them to confirm
     CAPTURING = "CAPTURING"
     CONFIRMED = "CONFIRMED"
+    EDITING = "EDITING"  # units are taken out of it, and its parcel stays meanwhile
     SHIPPED = "SHIPPED"
     DELIVERED = "DELIVERED"
     CANCELLING = "CANCELLING"
@@ -57,7 +63,15 @@ _NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
     ),
     # A parcel may be delivered before the news of its dispatch arrives.
     OrderStatus.CONFIRMED: frozenset(
-        {OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.CANCELLING}
+        {
+            OrderStatus.EDITING,
+            OrderStatus.SHIPPED,
+            OrderStatus.DELIVERED,
+            OrderStatus.CANCELLING,
+        }
+    ),
+    OrderStatus.EDITING: frozenset(
+        {OrderStatus.CONFIRMED, OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION}
     ),
     OrderStatus.SHIPPED: frozenset({OrderStatus.DELIVERED}),
     OrderStatus.DELIVERED: frozenset(),
@@ -65,6 +79,7 @@ _NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLING: frozenset(
         {
             OrderStatus.CONFIRMED,
+            OrderStatus.EDITING,
             OrderStatus.SHIPPED,
             OrderStatus.DELIVERED,
             OrderStatus.CANCELLED,
@@ -80,6 +95,7 @@ _NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
             OrderStatus.PENDING,
             OrderStatus.AWAITING_PAYMENT,
             OrderStatus.CAPTURING,
+            OrderStatus.EDITING,
             OrderStatus.CANCELLING,
         }
     ),
@@ -95,7 +111,7 @@ _FORWARD = (
     OrderStatus.DELIVERED,
 )
 _HAVE_BEEN_CONFIRMED = frozenset(
-    {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
+    {OrderStatus.CONFIRMED, OrderStatus.EDITING, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
 )
 _OFF_THE_WAY = frozenset({OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION})
 BEFORE_THE_PIVOT = frozenset({OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT})
@@ -127,6 +143,15 @@ class Cancelled(StrEnum):
     BY_STAFF = "cancelled_by_staff"
     BY_CARRIER = "carrier_failed"
     TOO_LATE = "payment_expired"
+
+
+class EditStatus(StrEnum):
+    """How far the latest edit of an order has come."""
+
+    ASKED = "ASKED"  # nothing has changed yet
+    APPLIED = "APPLIED"  # the order has its new lines; stock and money follow
+    DONE = "DONE"
+    REFUSED = "REFUSED"  # its parcel was packed first: nothing has changed
 
 
 class Direction(StrEnum):
@@ -180,6 +205,27 @@ class NotBoughtError(ConflictError):
         self.sku = sku
 
 
+class EditNotPossibleError(ConflictError):
+    """The edit is none: it adds units, changes nothing, or leaves nothing."""
+
+    code = "edit_not_possible"
+
+    def __init__(self, order_id: str, why: str) -> None:
+        super().__init__(f"{order_id} cannot be edited: {why}")
+        self.order_id = order_id
+
+
+class EditTotalError(ConflictError):
+    """The order would come to another total than the customer expects."""
+
+    code = "edit_total"
+
+    def __init__(self, order_id: str, total: Money) -> None:
+        super().__init__(f"{order_id} would come to {total.amount_minor} {total.currency}")
+        self.order_id = order_id
+        self.total_minor = total.amount_minor
+
+
 @dataclass(frozen=True, slots=True)
 class OrderLine:
     """What was bought, with the price it was bought at."""
@@ -203,6 +249,21 @@ class Action:
     role: str
     note: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Units taken out of an order. Edits are counted from 1, and the latest is remembered."""
+
+    number: int
+    key: str  # the caller's, and their id: asked again by it, it is the same edit
+    quantities: dict[str, int]  # of the lines that change; 0 removes one
+    refund_minor: int  # what the units taken out were bought for
+    status: EditStatus = EditStatus.ASKED
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in {EditStatus.ASKED, EditStatus.APPLIED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +293,7 @@ class Order:
     cancel_requested: str | None = None  # the reason, until the capture under way is known
     parked_from: OrderStatus | None = None  # the status it had when it was set aside
     parked_because: str | None = None  # the error that stopped it
+    edit: Edit | None = None
 
     def moved_to(self, status: OrderStatus, *, at: datetime, reason: str | None = None) -> Order:
         """Return the order in its next status.
@@ -277,11 +339,56 @@ class Order:
         match self.status:
             case OrderStatus.CANCELLING | OrderStatus.CANCELLED:
                 return self
-            case OrderStatus.CAPTURING | OrderStatus.NEEDS_ATTENTION:
+            case OrderStatus.CAPTURING | OrderStatus.EDITING | OrderStatus.NEEDS_ATTENTION:
                 if self.cancel_requested or self.parked_from is OrderStatus.CANCELLING:
                     return self
                 return self._noted(at, cancel_requested=reason)
         return self.moved_to(OrderStatus.CANCELLING, at=at, reason=reason)
+
+    def asked_to_edit(
+        self,
+        quantities: Mapping[str, int],
+        lines: Sequence[OrderLine],
+        *,
+        key: str,
+        expected: Money,
+        at: datetime,
+    ) -> Order:
+        """Return the order with units to be taken out of it.
+
+        Raises
+        ------
+        OrderTransitionError
+            It is not CONFIRMED: another edit, a cancelling or its parcel was first.
+        NotBoughtError, EditNotPossibleError, EditTotalError
+        """
+        editing = self.moved_to(OrderStatus.EDITING, at=at)
+        refund = price_of(self, lines, _taken_out(self.order_id, quantities, lines))
+        total = self.total - refund
+        if total != expected:
+            raise EditTotalError(self.order_id, total)
+        number = self.edit.number + 1 if self.edit else 1
+        return replace(editing, edit=Edit(number, key, dict(quantities), refund.amount_minor))
+
+    def edit_applied(self, lines: Sequence[OrderLine], *, at: datetime) -> Order:
+        """Return the order at what is left of it."""
+        assert self.edit is not None
+        refund = Money(self.edit.refund_minor, self.total.currency)
+        return self._noted(
+            at,
+            total=self.total - refund,
+            line_count=len(lines),
+            edit=replace(self.edit, status=EditStatus.APPLIED),
+        )
+
+    def edit_ended(self, status: EditStatus, *, at: datetime) -> Order:
+        """Return the order confirmed again, or turned round if that was asked for meanwhile."""
+        assert self.edit is not None
+        if self.cancel_requested:
+            ended = self.moved_to(OrderStatus.CANCELLING, at=at, reason=self.cancel_requested)
+        else:
+            ended = self.moved_to(OrderStatus.CONFIRMED, at=at)
+        return replace(ended, edit=replace(self.edit, status=status))
 
     def parked(self, *, reason: str, because: str, at: datetime) -> Order:
         """Return the order set aside. A reason the customer was told before stays the reason."""
@@ -353,3 +460,26 @@ def price_of(order: Order, lines: Sequence[OrderLine], quantities: Mapping[str, 
             raise NotBoughtError(order.order_id, sku)
         price = price + Money(bought[sku].unit_price_minor, price.currency) * quantity
     return price
+
+
+def left_of(lines: Sequence[OrderLine], quantities: Mapping[str, int]) -> list[OrderLine]:
+    """Return the lines with these new quantities; one of none is no line any more."""
+    changed = (replace(line, quantity=quantities.get(line.sku, line.quantity)) for line in lines)
+    return [line for line in changed if line.quantity > 0]
+
+
+def _taken_out(
+    order_id: str, quantities: Mapping[str, int], lines: Sequence[OrderLine]
+) -> dict[str, int]:
+    bought = {line.sku: line.quantity for line in lines}
+    for sku, quantity in quantities.items():
+        if sku not in bought:
+            raise NotBoughtError(order_id, sku)
+        if quantity > bought[sku]:
+            raise EditNotPossibleError(order_id, "more units are a new order")
+    taken = {sku: bought[sku] - quantity for sku, quantity in quantities.items()}
+    if not any(taken.values()):
+        raise EditNotPossibleError(order_id, "nothing would change")
+    if not left_of(lines, quantities):
+        raise EditNotPossibleError(order_id, "nothing would be left; cancel it instead")
+    return taken

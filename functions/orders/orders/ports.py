@@ -36,6 +36,9 @@ class OrderRepository(Protocol):
         Raises StaleError if it is not next.
         """
 
+    def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
+        """Store an order's next version with what is left of its lines. Raises StaleError."""
+
     def publish(self, order: Order, event: Event) -> None:
         """State a fact about an order once more, if the order is as read. Raises StaleError."""
 

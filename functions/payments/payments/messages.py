@@ -41,6 +41,12 @@ class ReturnRefund(StepInput):
     currency: str
 
 
+class EditRefund(StepInput):
+    number: int = Field(ge=1)
+    amount_minor: int
+    currency: str
+
+
 class AcceptedClaim(Fact):
     """A claim.accepted.v1 as far as payments reads it."""
 

@@ -30,6 +30,10 @@ class OrderParcel(StepInput):
         return Parcel(self.parcel.address, self.parcel.weight_grams, self.parcel.service)
 
 
+class EditStep(StepInput):
+    number: int = Field(ge=1)
+
+
 class OrderConfirmed(Fact):
     order_id: str
 

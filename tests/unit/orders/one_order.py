@@ -34,7 +34,7 @@ def an_order(status: OrderStatus | str = OrderStatus.PENDING, **facts: Any) -> O
     """Make an order; one that was set aside was so while CAPTURING."""
     status = OrderStatus(status)
     parked_from = OrderStatus.CAPTURING if status is OrderStatus.NEEDS_ATTENTION else None
-    confirmed = status in ("CONFIRMED", "SHIPPED", "DELIVERED")
+    confirmed = status in ("CONFIRMED", "EDITING", "SHIPPED", "DELIVERED")
     order = Order(
         order_id="ord_1",
         customer_id="usr_1",

@@ -36,6 +36,10 @@ ALLOWED = {
     ("CAPTURING", "CONFIRMED"),
     ("CAPTURING", "CANCELLING"),
     ("CAPTURING", "NEEDS_ATTENTION"),
+    ("CONFIRMED", "EDITING"),
+    ("EDITING", "CONFIRMED"),
+    ("EDITING", "CANCELLING"),
+    ("EDITING", "NEEDS_ATTENTION"),
     ("CONFIRMED", "SHIPPED"),
     ("CONFIRMED", "DELIVERED"),
     ("CONFIRMED", "CANCELLING"),
@@ -49,8 +53,10 @@ ALLOWED = {
 }
 ONCE_CONFIRMED = {
     ("CANCELLING", "CONFIRMED"),
+    ("CANCELLING", "EDITING"),
     ("CANCELLING", "SHIPPED"),
     ("CANCELLING", "DELIVERED"),
+    ("NEEDS_ATTENTION", "EDITING"),
     ("NEEDS_ATTENTION", "SHIPPED"),
     ("NEEDS_ATTENTION", "DELIVERED"),
 }
@@ -282,7 +288,7 @@ class TestFacts:
 
 @pytest.mark.parametrize("status", OrderStatus)
 def test_an_order_is_looked_after_until_its_checkout_is_over(status: OrderStatus) -> None:
-    under_way = {"PENDING", "AWAITING_PAYMENT", "CAPTURING", "CANCELLING"}
+    under_way = {"PENDING", "AWAITING_PAYMENT", "CAPTURING", "EDITING", "CANCELLING"}
 
     assert an_order(status).due_at == (NOON + LEFT_ALONE_MAX if status in under_way else None)
 

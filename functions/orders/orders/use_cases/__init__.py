@@ -1,4 +1,5 @@
-"""What happens to an order: placed, captured, confirmed, cancelled, set aside, shipped.
+"""What happens to an order: placed, captured, confirmed, edited, cancelled, set aside,
+shipped.
 
 Nobody but the checkout gives anything back: whoever else finds something changed writes it down
 in the order, and has the checkout run on.
@@ -10,6 +11,7 @@ from orders.use_cases.asking import (
     request_cancellation,
     resume_order,
 )
+from orders.use_cases.editing import apply_edit, close_edit, read_edit, request_edit
 from orders.use_cases.following import (
     SWEPT_MAX,
     confirm_again,
@@ -35,9 +37,11 @@ __all__ = [
     "SWEPT_MAX",
     "Asker",
     "abandon_order",
+    "apply_edit",
     "await_payment",
     "begin_capture",
     "cancel_order",
+    "close_edit",
     "confirm_again",
     "confirm_order",
     "follow_parcel",
@@ -48,7 +52,9 @@ __all__ = [
     "park_order",
     "place_order",
     "price_return",
+    "read_edit",
     "request_cancellation",
+    "request_edit",
     "resume_order",
     "sweep",
     "take_up",

@@ -131,7 +131,10 @@ def keep_order(order_id: str, *, orders: OrderRepository, now: Clock) -> Order:
     def decide(order: Order) -> Order:
         if order.status is not OrderStatus.CANCELLING:
             return order
-        return order.moved_to(OrderStatus.CONFIRMED, at=now())
+        # An edit that an operator cut short is finished, now that the order stands.
+        is_edited = order.edit is not None and order.edit.is_open
+        kept = OrderStatus.EDITING if is_edited else OrderStatus.CONFIRMED
+        return order.moved_to(kept, at=now())
 
     return decided(order_id, decide, orders)
 

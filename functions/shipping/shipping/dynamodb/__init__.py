@@ -5,6 +5,7 @@ The `shipping` table. All of one order lies in one partition.
     SHIPMENT#<order>     SHIPMENT       shipment   order_id, customer_id, status, carrier,
                                                    tracking_number, service, label, handed_over_at,
                                                    delivered_at, failure, is_called_off,
+                                                   held_back_for, let_go_after,
                                                    is_captured_on_leaving, unpaid_because,
                                                    others: [number, parcel_id, lines, ...],
                                                    correlation_id, version

@@ -193,6 +193,17 @@ class SplitTooLargeError(ConflictError):
         self.left = left
 
 
+class ParcelPackedError(ConflictError):
+    """Its order cannot be edited any more: the parcel is packed, divided, or came to nothing."""
+
+    code = "parcel_packed"
+
+    def __init__(self, order_id: str, status: ShipmentStatus) -> None:
+        super().__init__(f"the parcel of {order_id} is {status}, and is not packed anew")
+        self.order_id = order_id
+        self.shipment_status = status
+
+
 class ParcelNotPaidError(ConflictError):
     """Its money cannot be captured: the parcel stays."""
 
@@ -287,6 +298,8 @@ class Shipment:
     failure: str | None = None
     is_called_off: bool = False  # the carrier is being asked to leave it; nobody hands it over
     is_captured_on_leaving: bool = False  # each parcel's money, before it may leave
+    held_back_for: int = 0  # the number of its order's latest edit that keeps it here
+    let_go_after: int = 0  # the number of the latest edit that is over
     unpaid_because: str | None = None  # why its money was not captured when it was to leave
     number: int = 1
     parcel_id: str = ""
@@ -296,6 +309,33 @@ class Shipment:
     @property
     def handed_over(self) -> bool:
         return self.handed_over_at is not None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Tell whether its order is being edited: until that is over nobody packs it."""
+        return self.held_back_for > self.let_go_after
+
+    def held_back(self, edit: int) -> Shipment:
+        """Return the shipment kept here for an edit of its order.
+
+        One that is kept for it already, or was let go after it, stays as it is.
+
+        Raises
+        ------
+        ParcelPackedError
+            It is packed, divided or failed, or is paid for parcel by parcel. None of that is ever
+            otherwise again, so that an edit refused once is refused to everybody.
+        """
+        if edit <= max(self.held_back_for, self.let_go_after):
+            return self
+        is_whole = self.status in {ShipmentStatus.BOOKED, ShipmentStatus.LABELLED}
+        if not is_whole or self.others or self.is_captured_on_leaving:
+            raise ParcelPackedError(self.order_id, self.status)
+        return replace(self, held_back_for=edit)
+
+    def let_go(self, edit: int) -> Shipment:
+        """Return the shipment free to leave, as far as this edit goes."""
+        return self if edit <= self.let_go_after else replace(self, let_go_after=edit)
 
     @property
     def came_to_nothing(self) -> bool:
@@ -350,7 +390,7 @@ class Shipment:
             The first parcel has left or is called off, would be empty, or there are too many.
         """
         stays = {ShipmentStatus.BOOKED, ShipmentStatus.LABELLED, ShipmentStatus.PICKED}
-        if self.status not in stays or self.is_called_off:
+        if self.status not in stays or self.is_called_off or self.is_held_back:
             raise SplitNotPossibleError(self.order_id, f"its first parcel is {self.status}")
         if len(self.others) + 1 >= PARCELS_MAX:
             raise SplitNotPossibleError(self.order_id, f"it has {PARCELS_MAX} parcels")
@@ -407,7 +447,8 @@ class Shipment:
     def require_may_leave(self, wanted: ShipmentStatus) -> None:
         """Raise ShipmentTransitionError if the parcel is to stay, as far as we can decide it."""
         stays = {ShipmentStatus.BOOKED, ShipmentStatus.CANCELLED}
-        if self.status in stays or (self.is_called_off and not self.handed_over):
+        is_kept = self.is_called_off or self.is_held_back
+        if self.status in stays or (is_kept and not self.handed_over):
             raise ShipmentTransitionError(self.order_id, self.status, wanted)
 
     def after(self, scans: Collection[Scan]) -> Shipment:

@@ -144,6 +144,38 @@ def _cancelled(
     return changed
 
 
+def hold_back(order_id: str, edit: int, *, shipments: ShipmentRepository) -> None:
+    """Keep a parcel from being packed while its order is edited. Safe to repeat, late too.
+
+    Raises
+    ------
+    ParcelPackedError
+        Or it was divided, or has failed.
+    """
+    _changed(order_id, lambda shipment: shipment.held_back(edit), shipments)
+
+
+def let_go(order_id: str, edit: int, *, shipments: ShipmentRepository) -> None:
+    """Let a parcel be packed whose order's edit is over, and bar it from being kept for it."""
+    _changed(order_id, lambda shipment: shipment.let_go(edit), shipments)
+
+
+def _changed(
+    order_id: str, change: Callable[[Shipment], Shipment], shipments: ShipmentRepository
+) -> None:
+    for _ in range(ATTEMPTS_MAX):
+        shipment = found(order_id, shipments)
+        changed = change(shipment)
+        if changed is shipment:
+            return
+        try:
+            shipments.save(next_version(changed))
+        except StaleError:
+            continue
+        return
+    raise StaleError(f"the shipment of {order_id} kept changing")
+
+
 def label_shipment(
     order_id: str,
     *,
