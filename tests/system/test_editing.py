@@ -211,19 +211,6 @@ class TestFewerUnits:
         assert bought.order["refunded"]["amount_minor"] == 2 * PRICE
         assert bought.town.level(bought.sku) == (10, 0)
 
-    def test_the_books_of_an_edited_order_are_found_to_agree(
-        self, bought: Bought, at: Callable[[timedelta], None]
-    ) -> None:
-        bought.edited()
-        bought.town.settles()
-        day = bought.order["placed_at"][:10]
-        at(timedelta(hours=1))
-
-        found = bought.town.admin.post("/v1/staff/reconciliations", {"day": day, "repair": False})
-
-        assert found.status_code in (200, 201), found.text
-        assert bought.order_id not in found.text
-
 
 class TestRefused:
     def refusal(self, answer: httpx.Response) -> tuple[int, str]:

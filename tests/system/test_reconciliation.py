@@ -89,6 +89,19 @@ def test_books_that_nobody_tampered_with_agree(shop: Shop, at: At, kind: str) ->
     assert reconciled(shop.town, repair=False) == {}
 
 
+def test_the_books_of_an_edited_order_agree(shop: Shop, at: At) -> None:
+    guest, order_id, sku = shop.sells("approved")
+    one_less = {
+        "lines": [{"sku": sku, "quantity": 1}],
+        "expected_total": {"amount_minor": 1250, "currency": "GBP"},
+    }
+    guest.post(f"/v1/orders/{order_id}/edits", one_less, Idempotency_Key="one-less")
+    shop.town.settles()
+    at(LATER)
+
+    assert reconciled(shop.town, repair=False) == {}
+
+
 def test_a_confirmation_whose_webhook_was_dropped_is_found_and_the_order_goes_on(
     town: Town, stack: LocalStack, at: At, monkeypatch: pytest.MonkeyPatch
 ) -> None:

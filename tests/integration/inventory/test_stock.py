@@ -20,9 +20,10 @@ from inventory.model import (
     NegativeStockError,
     OutOfStockError,
 )
+from inventory.use_cases import HOLD_CHUNK_LINES_MAX
 from tests.integration.tables import tables
 from tradepost.kernel.clock import utc_now
-from tradepost.kernel.errors import IdempotencyMismatchError
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform.dynamodb import from_item
 
 
@@ -35,6 +36,20 @@ def client() -> Iterator[Any]:
 @pytest.fixture
 def stock(client: Any) -> DynamoDBStock:
     return DynamoDBStock(client, "inventory")
+
+
+@pytest.fixture
+def sold(stock: DynamoDBStock) -> DynamoDBStock:
+    """Ten of each were there, and an order bought three mugs and two cups."""
+    counted(stock, MUG=10, CUP=10)
+    reserve(stock, "ord_1", MUG=3, CUP=2)
+    use_cases.commit_stock("ord_1", stock=stock)
+    return stock
+
+
+def take_back(stock: DynamoDBStock, edit: int, **left: int) -> None:
+    lines = [HoldLine(sku, quantity) for sku, quantity in left.items()]
+    use_cases.take_back("ord_1", edit, lines, stock=stock)
 
 
 @pytest.fixture
@@ -297,3 +312,66 @@ def test_counting_the_same_again_writes_nothing(stock: DynamoDBStock, client: An
 
     assert outcome["MUG"][0] == "unchanged"
     assert client.scan(TableName="inventory")["Count"] == before
+
+
+class TestTakingBack:
+    def test_what_an_edit_does_not_leave_is_for_sale_again_once(
+        self, sold: DynamoDBStock, client: Any
+    ) -> None:
+        take_back(sold, 1, MUG=1)
+        take_back(sold, 1, MUG=1)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((9, 0), (10, 0))
+        assert ledger_sums(client) == {"MUG": (9, 0), "CUP": (10, 0)}
+
+    def test_an_edit_that_comes_after_a_later_one_changes_nothing(
+        self, sold: DynamoDBStock
+    ) -> None:
+        take_back(sold, 2, MUG=1)
+        take_back(sold, 1, MUG=2, CUP=2)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((9, 0), (10, 0))
+
+    def test_a_release_afterwards_gives_back_what_is_left_and_no_more(
+        self, sold: DynamoDBStock, client: Any
+    ) -> None:
+        take_back(sold, 1, MUG=1)
+        use_cases.release_stock("ord_1", stock=sold)
+        take_back(sold, 1, MUG=1)
+        take_back(sold, 2, CUP=1)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((10, 0), (10, 0))
+        assert ledger_sums(client) == {"MUG": (10, 0), "CUP": (10, 0)}
+
+    def test_a_release_that_read_the_hold_before_the_edit_gives_nothing_back_twice(
+        self, sold: DynamoDBStock
+    ) -> None:
+        (as_read,) = sold.chunks("ord_1")
+        take_back(sold, 1, MUG=1)
+
+        with pytest.raises(StaleError):
+            sold.release_chunk(as_read)
+
+        use_cases.release_stock("ord_1", stock=sold)
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((10, 0), (10, 0))
+
+    def test_an_order_of_several_chunks_gives_back_from_each(self, stock: DynamoDBStock) -> None:
+        lines = {f"SKU-{number:03}": 2 for number in range(HOLD_CHUNK_LINES_MAX + 3)}
+        counted(stock, **lines)
+        reserve(stock, "ord_1", **lines)
+        use_cases.commit_stock("ord_1", stock=stock)
+
+        take_back(stock, 1, **dict.fromkeys(lines, 1))
+
+        assert {level(stock, sku) for sku in lines} == {(1, 0)}
+
+    def test_nothing_is_taken_back_of_what_is_not_sold(self, stock: DynamoDBStock) -> None:
+        counted(stock, MUG=10)
+        with pytest.raises(HoldLostError):
+            take_back(stock, 1, MUG=1)
+        reserve(stock, "ord_1", MUG=3)
+
+        with pytest.raises(HoldLostError):
+            take_back(stock, 1, MUG=1)
+
+        assert level(stock, "MUG") == (7, 3)
