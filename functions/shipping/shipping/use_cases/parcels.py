@@ -253,17 +253,18 @@ def _save(
     events: list[Event] = []
     claim = None
     became = after.status if after.status is not before.status else None
-    # A parcel that failed in our house was undone: that it left after all changes nothing. One
-    # that was delivered need not be told to be on its way.
-    silent = ShipmentStatus.FAILED is before.status or became is ShipmentStatus.DELIVERED
-    if after.handed_over and not before.handed_over and not silent:
+    left = after.handed_over and not before.handed_over
+    # One that was delivered need not be told to be on its way.
+    if left and became is not ShipmentStatus.DELIVERED:
         events.append(_event(ShipmentDispatchedV1, after, at))
     if became is ShipmentStatus.DELIVERED:
         events.append(_event(ShipmentDeliveredV1, after, at))
     if became is ShipmentStatus.FAILED:
         events.append(_failed(after, at))
-        if after.handed_over:
-            claim = _opened(claim_on(after, ClaimKind.NOT_DELIVERED, after.failure or "", at))
+    # The hand-over may be heard of after the failure. As long as the parcel was not called off,
+    # its order was not undone either, and will not be: the calling off is the first undo.
+    if after.status is ShipmentStatus.FAILED and after.handed_over and (became or left):
+        claim = _opened(claim_on(after, ClaimKind.NOT_DELIVERED, after.failure or "", at))
     shipments.save(after, scans=fresh, events=events, claim=claim)
 
 
