@@ -26,7 +26,6 @@ buckets, and goes with `due_at` when the checkout is over.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
+from tradepost.platform.due import BUCKETS, DueIndex
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
 from tradepost.platform.outbox import outbox_put
 
@@ -66,10 +66,8 @@ _CHANGING = (
     "parked_because",
 )
 
-_INDEXED = ("unfinished", "due_at")
-
-# One partition of the index takes 1,000 writes a second, and an order is written some four times.
-_BUCKETS = 8
+_UNFINISHED = DueIndex("unfinished", bucket="unfinished", moment="due_at")
+_INDEXED = (_UNFINISHED.bucket, _UNFINISHED.moment)
 
 # A filtered page may come back short; it is refilled from at most this many more.
 _REFILLS_MAX = 10
@@ -148,18 +146,7 @@ class DynamoDBOrders:
         return [_to_action(item) for item in self._beginning_with(order_id, "ACTION#")]
 
     def due(self, at: datetime, limit: int) -> list[str]:
-        found: list[Item] = []
-        for bucket in range(_BUCKETS):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="unfinished",
-                KeyConditionExpression="#unfinished = :bucket AND #due_at <= :at",
-                ExpressionAttributeNames={"#unfinished": "unfinished", "#due_at": "due_at"},
-                ExpressionAttributeValues=to_item({":bucket": _bucket(bucket), ":at": to_text(at)}),
-                Limit=limit // _BUCKETS,
-            )
-            found += [from_item(item) for item in answer["Items"]]
-        found.sort(key=lambda item: str(item["due_at"]))
+        found = _UNFINISHED.read(self._client, self._table, "UNFINISHED", at, limit // BUCKETS)
         return [item["pk"].removeprefix("ORDER#") for item in found]
 
     def postpone(self, order: Order, until: datetime) -> None:
@@ -293,10 +280,6 @@ def _key(order_id: str) -> dict[str, str]:
     return {"pk": _pk(order_id), "sk": "ORDER"}
 
 
-def _bucket(number: int) -> str:
-    return f"UNFINISHED#{number}"
-
-
 def _to_item(order: Order) -> Item:
     item = {
         **_key(order.order_id),
@@ -323,8 +306,7 @@ def _to_item(order: Order) -> Item:
         "parked_because": order.parked_because,
     }
     if order.due_at is not None:
-        bucket = zlib.crc32(order.order_id.encode()) % _BUCKETS
-        item |= {"unfinished": _bucket(bucket), "due_at": to_text(order.due_at)}
+        item |= _UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
     return item
 
 
