@@ -20,7 +20,7 @@ def claims():
 
 
 @functools.cache
-def tests_of(path):
+def named_in(path):
     tree = ast.parse((ROOT / path).read_text(), filename=path)
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
@@ -32,7 +32,7 @@ def test_a_claim_is_shown_by_tests_that_exist_from_both_sides(claim):
     for side in sides:
         named = REFERENCE.findall(side)
         assert named, "no test is named"
-        assert [f"{path}::{name}" for path, name in named if name not in tests_of(path)] == []
+        assert [f"{path}::{name}" for path, name in named if name not in named_in(path)] == []
 
 
 def test_no_claim_is_numbered_twice():

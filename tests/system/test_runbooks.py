@@ -175,10 +175,13 @@ def test_orders_set_aside_are_counted_each_minute_for_the_alarm(
 
 
 def test_the_alarm_watches_what_is_counted(stack: LocalStack) -> None:
-    (alarm,) = boto3.client("cloudwatch").describe_alarms(AlarmNamePrefix="tradepost-local-orders")[
-        "MetricAlarms"
-    ]
+    (alarm,) = boto3.client("cloudwatch").describe_alarms(
+        AlarmNames=["tradepost-local-orders-needing-attention"]
+    )["MetricAlarms"]
 
     assert (alarm["Namespace"], alarm["MetricName"]) == ("Tradepost", METRIC)
     assert alarm["Dimensions"] == [{"Name": "stage", "Value": "local"}]
-    assert alarm["AlarmActions"] == [stack.outputs["AlarmsTopicArn"]]
+    assert [action.rpartition(":")[2] for action in alarm["AlarmActions"]] == [
+        "tradepost-local-alarms"
+    ]
+    assert "docs/runbooks/needs-attention.md" in alarm["AlarmDescription"]

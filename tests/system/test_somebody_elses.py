@@ -287,7 +287,8 @@ def test_a_cursor_that_was_changed_or_made_up_is_refused(listing: Listing) -> No
 
 
 def test_a_cursor_ends_with_its_day(listing: Listing, at: Callable[[timedelta], None]) -> None:
-    at(timedelta(days=-1, seconds=-1))
+    # A day, and what is left of its last hour.
+    at(timedelta(days=-1, hours=-1, seconds=-1))
     yesterdays = listing.cursor()
     still_good = listing.page(yesterdays)
 

@@ -21,6 +21,7 @@ _FAILURES = {
     "out_of_stock": "something in it sold out at the last moment",
     "payment_declined": "your bank declined the payment",
     "insufficient_funds": "your card did not have enough funds",
+    "payment_expired": "your bank's confirmation of the payment did not come in time",
     "capture_refused": "the payment could not be taken",
     "carrier_refused": "our carrier does not deliver to that address",
 }

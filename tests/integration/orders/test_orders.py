@@ -15,6 +15,7 @@ from orders.dynamodb import DynamoDBOrders
 from orders.model import LEFT_ALONE_MAX, Order, OrderStatus
 from orders.ports import Search
 from orders.use_cases import SWEPT_MAX
+from orders.use_cases.asking import action_of
 from tests.integration.tables import tables
 from tests.unit.orders.one_order import ADA, LINES, NOON, STAFF, Starts, an_order, noon
 from tradepost.contracts.orders import OrderPlacedV1
@@ -92,7 +93,7 @@ def test_a_change_that_is_refused_leaves_no_trace_of_who_asked(orders: DynamoDBO
     cancelled = order.asked_to_cancel("cancelled_by_customer", at=NOON)
 
     with pytest.raises(StaleError):
-        orders.save(cancelled, None, use_cases._action("cancel", ADA, cancelled))
+        orders.save(cancelled, None, action_of("cancel", ADA, cancelled))
 
     assert orders.actions("ord_1") == []
 

@@ -63,7 +63,7 @@ def test_a_long_order_is_summed_up() -> None:
         ("out_of_stock", "sold out"),
         ("payment_declined", "your bank declined the payment"),
         ("insufficient_funds", "did not have enough funds"),
-        ("payment_expired", "was not told in time"),
+        ("payment_expired", "did not come in time"),
         ("capture_refused", "the payment could not be taken"),
         ("carrier_refused", "does not deliver to that address"),
         ("checkout_failed", "something went wrong on our side"),

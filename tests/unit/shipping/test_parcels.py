@@ -97,6 +97,7 @@ class House:
             shipment.failure,
             frozenset(self.shipments.kept["ord_1"]),
             len(self.shipments.kept["ord_1"]),
+            "shipment.delivered.v1" in self.told(),
         )
 
 
@@ -244,15 +245,31 @@ def test_whether_a_failed_parcel_was_handed_over_the_carrier_is_asked() -> None:
     assert len(house.shipments.claims) == 1
 
 
-def test_the_hand_over_of_a_parcel_whose_order_was_undone_is_not_announced() -> None:
+def test_a_failed_parcel_that_turns_out_to_have_left_is_claimed() -> None:
     house = House()
     house.confirms()
     house.hears(FAILED)
 
-    house.hears(COLLECTED)
+    for _ in range(2):
+        house.hears(COLLECTED)
 
     assert house.shipment.status is ShipmentStatus.FAILED
+    assert house.told() == ["shipment.failed.v1", "shipment.dispatched.v1", "claim.opened.v1"]
+    with pytest.raises(ShipmentTransitionError):
+        house.calls_off()
+
+
+def test_the_hand_over_of_a_parcel_whose_order_was_undone_is_not_announced() -> None:
+    house = House()
+    house.confirms()
+    house.hears(FAILED)
+    house.calls_off()
+
+    house.hears(COLLECTED)
+
+    assert house.shipment.status is ShipmentStatus.CANCELLED
     assert house.told() == ["shipment.failed.v1"]
+    assert house.shipments.claims == {}
 
 
 def test_a_label_that_is_refused_is_a_parcel_that_failed_in_our_house(

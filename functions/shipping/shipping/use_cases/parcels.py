@@ -309,19 +309,20 @@ def _save(
     events: list[Event] = []
     claim = None
     became = parcel.status if parcel.status is not was.status else None
+    left = parcel.handed_over and not was.handed_over
     is_complete = after.has_arrived and not before.has_arrived
-    # A parcel that failed in our house was undone: that it left after all changes nothing. Once
-    # the order has arrived, nobody need be told that it is on its way.
-    silent = ShipmentStatus.FAILED is was.status or is_complete
-    if parcel.handed_over and not was.handed_over and not silent:
+    # Once the order has arrived, nobody need be told that it is on its way.
+    if left and not is_complete:
         events.append(_event(ShipmentDispatchedV1, told, at))
     if is_complete:
         events.append(_event(ShipmentDeliveredV1, told, at))
     # What was split off and failed in our house leaves with the first parcel: nothing is lost.
     if became is ShipmentStatus.FAILED and (parcel.handed_over or number == 1):
         events.append(_failed(told, at))
-        if parcel.handed_over:
-            claim = _opened(claim_on(told, ClaimKind.NOT_DELIVERED, told.failure or "", at))
+    # The hand-over may be heard of after the failure. As long as the parcel was not called off,
+    # its order was not undone either, and will not be: the calling off is the first undo.
+    if parcel.status is ShipmentStatus.FAILED and parcel.handed_over and (became or left):
+        claim = _opened(claim_on(told, ClaimKind.NOT_DELIVERED, told.failure or "", at))
     shipments.save(after, scans=fresh, number=number, events=events, claim=claim)
 
 
