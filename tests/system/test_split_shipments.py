@@ -14,12 +14,13 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from infra.local.stack import LocalStack
 from tests.system.books import items, provider_charge
 from tests.system.conftest import ROOT, opened
-from tests.system.parcels import Bought, bought, run
-from tests.system.shopper import Town
-from tradepost.kernel.clock import utc_now
+from tests.system.parcels import Bought, bought
+from tests.system.shopper import Person, Town
 from tradepost.platform import aws
 
 MOMENTS = ["checkout", "dispatch"]
+
+captured_on_leaving = pytest.mark.parametrize("stack", ["dispatch"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=MOMENTS)
@@ -47,11 +48,6 @@ def town(street: Town) -> Town:
 def on_dispatch(stack: LocalStack) -> bool:
     """Tell whether money is captured with each parcel."""
     return stack.outputs["CaptureAt"] == "dispatch"
-
-
-def only_on_dispatch(on_dispatch: bool) -> None:
-    if not on_dispatch:
-        pytest.skip("all is captured at the checkout")
 
 
 class Split(Bought):
@@ -86,6 +82,16 @@ class Split(Bought):
         return answer
 
     @property
+    def shipment(self) -> dict[str, Any]:
+        shown: dict[str, Any] = self.town.admin.get(f"/v1/shipments/{self.order_id}").json()
+        return shown
+
+    @property
+    def placed_on(self) -> str:
+        """Tell the UTC day of the order."""
+        return str(items("orders", f"ORDER#{self.order_id}")["ORDER"]["placed_at"])[:10]
+
+    @property
     def statuses(self) -> list[str]:
         shown = self.shipment
         return [shown["status"], *(one["status"] for one in shown["split_off"])]
@@ -111,11 +117,10 @@ class Split(Bought):
 
     def findings(self) -> set[str]:
         """Name what a reconciliation tells of the order, a while later."""
-        today = utc_now().date().isoformat()
         after: str | None = None
         found = []
         while True:
-            body: dict[str, Any] = {"day": today, "repair": False, "after": after}
+            body: dict[str, Any] = {"day": self.placed_on, "repair": False, "after": after}
             answer = self.town.admin.post("/v1/staff/reconciliations", body)
             assert answer.status_code == 200, answer.text
             comparison = answer.json()
@@ -127,6 +132,21 @@ class Split(Bought):
 
 def buys(town: Town, quantity: int = 3, **address: str) -> Split:
     return Split(**vars(bought(town, quantity=quantity, **address)))
+
+
+@pytest.fixture
+def later(town: Town, at: Callable[[timedelta], None]) -> Iterator[Callable[[timedelta], None]]:
+    """Let time pass, and staff log in again: their tokens have expired."""
+    before = town.admin
+
+    def pass_by(shift: timedelta) -> None:
+        at(shift)
+        who = {"email": "admin@example.com", "password": "a long enough password"}
+        token = town.nobody.post("/v1/sessions", who).json()["access_token"]
+        town.admin = Person(town.http, token)
+
+    yield pass_by
+    town.admin = before
 
 
 def all_three(amount_minor: int) -> tuple[int, int, int]:
@@ -237,8 +257,8 @@ def test_an_order_one_of_whose_parcels_left_is_not_cancelled(town: Town, on_disp
     assert order.captured == all_three(3750)
 
 
-def test_a_refused_capture_stops_the_parcel_and_says_so(town: Town, on_dispatch: bool) -> None:
-    only_on_dispatch(on_dispatch)
+@captured_on_leaving
+def test_a_refused_capture_stops_the_parcel_and_says_so(town: Town) -> None:
     guest = town.guest()
     accepted = guest.checks_out(guest.fills_cart(MUG=3), method="pm_capture_refused")
     town.settles()
@@ -277,13 +297,13 @@ def test_a_parcel_leaves_once_after_a_crash_between_its_capture_and_its_label(
     assert order.statuses[1] == "DISPATCHED"
 
 
+@captured_on_leaving
 def test_an_authorization_that_lapsed_stops_the_parcel_until_somebody_looks(
-    town: Town, on_dispatch: bool, at: Callable[[timedelta], None]
+    town: Town, later: Callable[[timedelta], None]
 ) -> None:
-    only_on_dispatch(on_dispatch)
     order = buys(town)
     order.splits()
-    at(timedelta(days=8))
+    later(timedelta(days=8))
 
     assert order.dispatches(1).json()["code"] == "parcel_goes_last"
     order.dispatches(2)
@@ -294,14 +314,15 @@ def test_an_authorization_that_lapsed_stops_the_parcel_until_somebody_looks(
     assert order.shipment["unpaid_because"] == "capture_refused"
 
 
+@captured_on_leaving
 def test_an_authorization_is_made_anew_while_nothing_has_left(
-    town: Town, on_dispatch: bool, at: Callable[[timedelta], None]
+    town: Town, later: Callable[[timedelta], None]
 ) -> None:
-    only_on_dispatch(on_dispatch)
     order = buys(town)
-    at(timedelta(days=6))
-    run("payments-watch_authorizations")
-    at(timedelta(days=10))
+    later(timedelta(days=6))
+    town.stack.pump.fire("tradepost-local-payments-watch_authorizations")
+    town.settles()
+    later(timedelta(days=10))
 
     assert order.dispatches().status_code == 200
 
@@ -310,12 +331,12 @@ def test_an_authorization_is_made_anew_while_nothing_has_left(
 
 
 def test_the_reconciliation_knows_what_is_set_aside_for_parcels_still_here(
-    town: Town, on_dispatch: bool, at: Callable[[timedelta], None]
+    town: Town, on_dispatch: bool, later: Callable[[timedelta], None]
 ) -> None:
     whole, split = buys(town), buys(town)
     split.splits()
     split.dispatches(2)
-    at(timedelta(minutes=20))
+    later(timedelta(minutes=20))
     assert (whole.findings(), split.findings()) == (set(), set())
 
     for order in (whole, split):
