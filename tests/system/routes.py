@@ -21,6 +21,7 @@ NOWHERE = {
     "claim_id": "clm_nosuchclaim",
     "return_id": "ret_nosuchreturn",
     "tracking_number": "trk_nosuchparcel",
+    "number": "2",
     "event": "collected",
     "reference": "sim_nosuchcharge",
     "endpoint_id": "whe_nosuchendpoint",
