@@ -24,6 +24,7 @@ NOWHERE = {
     "number": "2",
     "event": "collected",
     "reference": "sim_nosuchcharge",
+    "number": "1",
     "endpoint_id": "whe_nosuchendpoint",
     "event_id": "evt_nosuchevent",
 }
