@@ -21,7 +21,6 @@ NOWHERE = {
     "claim_id": "clm_nosuchclaim",
     "return_id": "ret_nosuchreturn",
     "tracking_number": "trk_nosuchparcel",
-    "number": "2",
     "event": "collected",
     "reference": "sim_nosuchcharge",
     "number": "1",
