@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice import Rate
 from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 
@@ -52,7 +51,7 @@ from orders.ports import Search
 from orders.use_cases import Asker
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
-from tradepost.platform import aws, outbox
+from tradepost.platform import aws, metrics, outbox
 from tradepost.platform.arguments import IdempotencyKey
 from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role
 from tradepost.platform.bodies import StepInput
@@ -409,10 +408,7 @@ def relay_overdue(_event: CloudWatchEvent) -> None:
 def sweep_orders(_event: CloudWatchEvent) -> None:
     """Count the orders set aside, and start the checkouts that nobody works on any more."""
     parked = orders().count(OrderStatus.NEEDS_ATTENTION, _PARKED_COUNTED_MAX)
-    with single_metric(
-        name="OrdersNeedingAttention", unit=MetricUnit.Count, value=parked, namespace="Tradepost"
-    ) as metric:
-        metric.add_dimension(name="stage", value=os.environ["STAGE"])
+    metrics.tell(counts={"OrdersNeedingAttention": parked})
     use_cases.sweep(orders=orders(), runner=runner(), now=utc_now)
 
 

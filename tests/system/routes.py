@@ -23,6 +23,7 @@ NOWHERE = {
     "tracking_number": "trk_nosuchparcel",
     "event": "collected",
     "reference": "sim_nosuchcharge",
+    "number": "1",
     "endpoint_id": "whe_nosuchendpoint",
     "event_id": "evt_nosuchevent",
 }

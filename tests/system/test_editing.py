@@ -357,30 +357,35 @@ def test_an_edit_whose_execution_is_lost_at_any_step_is_finished_by_the_sweep(
     assert bought.stands == ONE_LESS
 
 
-@pytest.mark.parametrize("direction", ["retry", "cancel"])
-@pytest.mark.parametrize("step", OWN)
-def test_an_edit_that_cannot_go_on_waits_for_a_person_who_finishes_it_or_gives_all_back(
-    bought: Bought, faults: Faults, step: str, direction: str
+@pytest.mark.parametrize(("direction", "end"), [("retry", "CONFIRMED"), ("cancel", "CANCELLED")])
+@pytest.mark.parametrize("fault", [fails_before, fails_after])
+@pytest.mark.parametrize("step", OWN[:-1])
+def test_an_edit_that_cannot_go_on_is_finished_or_all_is_given_back_by_a_person(
+    bought: Bought, faults: Faults, step: str, fault: Fault, direction: str, end: str
 ) -> None:
-    faults.at_step(step, fails_after, times=ALWAYS)
+    faults.at_step(step, fault, times=ALWAYS)
     bought.edited()
     bought.town.settles()
     faults.clear()
-    order = bought.order
-    if step == "orders-close_edit":
-        assert order["status"] == "NEEDS_ATTENTION" or order["edit"]["status"] == "DONE"
+    assert bought.order["status"] == "NEEDS_ATTENTION"
 
     resumed = f"/v1/staff/orders/{bought.order_id}/resume"
-    answer = bought.town.admin.post(resumed, {"direction": direction, "note": "it answers"})
+    bought.town.admin.post(resumed, {"direction": direction, "note": "it answers"})
     bought.town.settles()
 
-    ended = bought.order["status"]
-    payment = bought.town.payment(bought.order_id)
-    kept = payment["captured"]["amount_minor"] - payment["refunded"]["amount_minor"]
-    cancelled = answer.status_code == 202 and direction == "cancel"
-    assert ended == ("CANCELLED" if cancelled else "CONFIRMED")
-    assert kept == (0 if cancelled else PRICE)
-    assert bought.town.level(bought.sku) == ((10 if cancelled else 9), 0)
+    assert agree(bought.town, bought.buyer, bought.order_id, sku=bought.sku, set_aside=True) == end
+    assert end == "CANCELLED" or bought.stands == ONE_LESS
+
+
+def test_an_edit_whose_end_was_written_and_its_answer_lost_is_over(
+    bought: Bought, faults: Faults
+) -> None:
+    faults.at_step("orders-close_edit", fails_after, times=ALWAYS)
+
+    bought.edited()
+
+    assert bought.ends() == "CONFIRMED"
+    assert bought.stands == ONE_LESS
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -426,9 +431,10 @@ def test_an_order_cancelled_at_any_call_of_its_edit_gives_everything_back(
         assert bought.order["refunded"]["amount_minor"] == 2 * PRICE, number
 
 
+@pytest.mark.parametrize("leaves", [False, True], ids=["packed", "handed over"])
 @pytest.mark.parametrize("step", ["orders-api_handler", *OWN])
 def test_a_parcel_packed_at_any_call_of_the_edit_has_what_its_order_has(
-    shop: Shop, faults: Faults, step: str
+    shop: Shop, faults: Faults, step: str, leaves: bool
 ) -> None:
     """Packed before it was held back, the order stays as it was; afterwards it is one less."""
     for number in itertools.count():
@@ -437,22 +443,26 @@ def test_a_parcel_packed_at_any_call_of_the_edit_has_what_its_order_has(
         packed: list[tuple[int, int]] = []
 
         def pack(call: Callable[[], Any]) -> Any:
-            answer = bought.picked()  # noqa: B023
+            answer = bought.dispatched() if leaves else bought.picked()  # noqa: B023
             packed.append((answer.status_code, bought.stands[0]))  # noqa: B023
             return call()
 
         faults.at_call(step, number, pack)
-        bought.edited()
+        asked = bought.edited()
         bought.town.settles()
         if not faults.hit:
             break
 
         (code, units) = packed[0]
-        stands, order = bought.stands, bought.order
-        assert order["status"] == "CONFIRMED", number
-        assert code in (200, 409), number
-        # Whatever was packed is what is sent.
-        assert stands == (UNCHANGED if code == 200 and units == 2 else ONE_LESS), number
-        assert order["edit"]["status"] == ("REFUSED" if stands == UNCHANGED else "DONE"), number
+        is_packed = code == 200
+        assert is_packed or code == 409, number
+        # Whatever was packed is what the order has.
+        assert bought.stands == (UNCHANGED if is_packed and units == 2 else ONE_LESS), number
+        assert bought.order["status"] == ("SHIPPED" if is_packed and leaves else "CONFIRMED")
+        if asked.status_code == 202:
+            is_done = bought.stands == ONE_LESS
+            assert bought.order["edit"]["status"] == ("DONE" if is_done else "REFUSED"), number
         shipment = items("shipping", f"SHIPMENT#{bought.order_id}")["SHIPMENT"]
         assert shipment["held_back_for"] <= shipment["let_go_after"], number
+        if leaves or not is_packed:
+            assert bought.ends() in ("CONFIRMED", "SHIPPED"), number

@@ -153,8 +153,11 @@ def test_a_customer_may_cancel_an_order_set_aside_and_it_goes_back_when_resumed(
 
 
 def test_orders_set_aside_are_counted_each_minute_for_the_alarm(
-    town: Town, capsys: pytest.CaptureFixture[str]
+    town: Town, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The local stack keeps metrics unwritten: nobody reads them there.
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
+
     def counted() -> list[float]:
         capsys.readouterr()
         town.stack.pump.fire("tradepost-local-orders-sweep_orders")

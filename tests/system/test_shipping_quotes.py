@@ -88,7 +88,7 @@ def test_without_a_quote_an_order_is_sent_slowly_and_free(town: Town) -> None:
     town.settles()
 
     assert town.payment(order_id)["captured"]["amount_minor"] == total
-    assert guest.get(f"/v1/shipments/{order_id}").json()["service"] == "economy"
+    assert guest.get(f"/v1/shipments/{order_id}").json()["service"] == "free"
 
 
 def test_the_total_has_to_be_seen_with_the_shipping(town: Town) -> None:

@@ -29,7 +29,6 @@ versions say nothing of each other: what each product said last is kept beside t
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -51,6 +50,7 @@ from carts.model import (
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
+from tradepost.platform.due import BUCKETS, DueIndex
 from tradepost.platform.dynamodb import (
     Item,
     failed_conditions,
@@ -75,8 +75,7 @@ _IS_RUNNING = "#status = :running"
 _HAS_NOT_ENDED = "#status = :running OR #status = :under_review"
 _IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
 
-# One partition of the index takes 1,000 writes a second, and a checkout is written there twice.
-_BUCKETS = 8
+_RUNNING = DueIndex("running", bucket="running", moment="due_at")
 
 
 class DynamoDBCarts:
@@ -221,18 +220,7 @@ class DynamoDBCarts:
                 raise CheckoutNotFoundError(order_id) from error
 
     def due(self, at: datetime, limit: int) -> list[tuple[str, str]]:
-        found: list[Item] = []
-        for bucket in range(_BUCKETS):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="running",
-                KeyConditionExpression="#running = :bucket AND #due_at <= :at",
-                ExpressionAttributeNames={"#running": "running", "#due_at": "due_at"},
-                ExpressionAttributeValues=to_item({":bucket": _bucket(bucket), ":at": to_text(at)}),
-                Limit=limit // _BUCKETS,
-            )
-            found += [from_item(item) for item in answer["Items"]]
-        found.sort(key=lambda item: str(item["due_at"]))
+        found = _RUNNING.read(self._client, self._table, "RUNNING", at, limit // BUCKETS)
         return [(item["order_id"], item["correlation_id"]) for item in found]
 
     def postpone(self, order_id: str, until: datetime) -> None:
@@ -335,10 +323,6 @@ def _checkout_key(order_id: str) -> dict[str, str]:
     return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
 
 
-def _bucket(number: int) -> str:
-    return f"RUNNING#{number}"
-
-
 def _cart_item(cart: Cart) -> Item:
     return {
         **_cart_key(cart.cart_id),
@@ -415,8 +399,7 @@ def _checkout_item(checkout: Checkout) -> Item:
         "fingerprint": checkout.fingerprint,
         "correlation_id": checkout.correlation_id,
         "placed_at": to_text(checkout.placed_at),
-        "running": _bucket(zlib.crc32(checkout.order_id.encode()) % _BUCKETS),
-        "due_at": to_text(checkout.placed_at + LEFT_ALONE_MAX),
+        **_RUNNING.keys("RUNNING", checkout.order_id, checkout.placed_at + LEFT_ALONE_MAX),
     }
 
 

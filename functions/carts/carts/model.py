@@ -28,7 +28,7 @@ CART_BYTES_MAX = 200 * 1024
 _LINE_BYTES = 90  # of a line's names and numbers in JSON, beside its SKU and title
 
 # How a parcel is sent that no quote was taken for.
-FREE_SERVICE = "economy"
+FREE_SERVICE = "free"
 
 
 # An execution ends within five minutes: nobody works on a checkout that was begun longer ago.

@@ -23,7 +23,6 @@ The RELEASED first chunk of an order that never held is a tombstone: the release
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -45,6 +44,7 @@ from inventory.model import (
 from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id, new_id
+from tradepost.platform.due import DueIndex
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, get_all, to_item
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ _STANDS_AT_EDIT = "#edit = :edit_read"
 _STILL_STANDS = "attribute_exists(pk) AND #state <> :released"
 _AS_READ = "#available = :available_read AND #held = :held_read"
 
-# One partition takes 1,000 writes a second; eight buckets keep the index out of a sale's way.
-_BUCKETS = 8
+_EXPIRING = DueIndex("expiring", bucket="expiring", moment="held_until")
 
 # A correction writes a level and its entry; fifty fit into a transaction of 100 items.
 _CORRECTIONS_MAX = 50
@@ -88,7 +87,12 @@ class DynamoDBStock:
 
     def hold_chunk(self, chunk: HoldChunk, *, held_until: datetime) -> None:
         writes = [
-            self._put({**_chunk_item(chunk, HoldState.HELD), **_expiring(chunk, held_until)}),
+            self._put(
+                {
+                    **_chunk_item(chunk, HoldState.HELD),
+                    **_EXPIRING.keys("HELD", chunk.order_id, held_until),
+                }
+            ),
             self._put(_chunk_entry(chunk, HoldState.HELD, _EFFECT[HoldState.HELD])),
             *[self._move(line, _EFFECT[HoldState.HELD], _HAS_ENOUGH) for line in chunk.lines],
         ]
@@ -194,21 +198,9 @@ class DynamoDBStock:
         return tombstone
 
     def past_due(self, at: datetime, limit: int) -> list[str]:
-        orders: dict[str, None] = {}
-        for bucket in range(_BUCKETS):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="expiring",
-                KeyConditionExpression="#expiring = :bucket AND #held_until < :now",
-                ExpressionAttributeNames={"#expiring": "expiring", "#held_until": "held_until"},
-                ExpressionAttributeValues=to_item(
-                    {":bucket": f"HELD#{bucket}", ":now": to_text(at)}
-                ),
-                Limit=limit,
-            )
-            found = [from_item(item)["pk"].removeprefix("HOLD#") for item in answer["Items"]]
-            orders.update(dict.fromkeys(found))
-        return list(orders)[:limit]
+        found = _EXPIRING.read(self._client, self._table, "HELD", at, limit)
+        # A large order has a chunk for every hundred lines.
+        return list(dict.fromkeys(item["pk"].removeprefix("HOLD#") for item in found))[:limit]
 
     def prolong(self, chunk: HoldChunk, held_until: datetime) -> None:
         try:
@@ -460,11 +452,6 @@ def _chunk_item(chunk: HoldChunk, state: HoldState) -> Item:
 
 def _lines(chunk: HoldChunk) -> list[Item]:
     return [{"sku": line.sku, "quantity": line.quantity} for line in chunk.lines]
-
-
-def _expiring(chunk: HoldChunk, held_until: datetime) -> Item:
-    bucket = zlib.crc32(chunk.order_id.encode()) % _BUCKETS
-    return {"held_until": to_text(held_until), "expiring": f"HELD#{bucket}"}
 
 
 def _chunk_entry(chunk: HoldChunk, kind: HoldState, effect: dict[str, int]) -> Item:

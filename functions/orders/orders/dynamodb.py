@@ -8,7 +8,8 @@ The `orders` table.
                                             correlation_id, placed_at, placed_on, updated_at,
                                             waits_until, confirmed_at, cancel_requested,
                                             parked_from, parked_because, edit: {number, key,
-                                            quantities, refund_minor, status}, unfinished, due_at
+                                            quantities, refund_minor, status}, parcel_at,
+                                            unfinished, due_at
     ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor]
     ORDER#<id>   ACTION#<nnnn> action       what, by, role, note, at: what a person did, under the
                                             version it made
@@ -27,7 +28,6 @@ buckets, and goes with `due_at` when the checkout is over.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -49,6 +49,7 @@ from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
+from tradepost.platform.due import BUCKETS, DueIndex
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
 from tradepost.platform.outbox import outbox_put
 
@@ -78,12 +79,11 @@ _CHANGING = (
     "total_minor",
     "line_count",
     "edit",
+    "parcel_at",
 )
 
-_INDEXED = ("unfinished", "due_at")
-
-# One partition of the index takes 1,000 writes a second, and an order is written some four times.
-_BUCKETS = 8
+_UNFINISHED = DueIndex("unfinished", bucket="unfinished", moment="due_at")
+_INDEXED = (_UNFINISHED.bucket, _UNFINISHED.moment)
 
 # A filtered page may come back short; it is refilled from at most this many more.
 _REFILLS_MAX = 10
@@ -186,18 +186,7 @@ class DynamoDBOrders:
         return [_to_action(item) for item in self._beginning_with(order_id, "ACTION#")]
 
     def due(self, at: datetime, limit: int) -> list[str]:
-        found: list[Item] = []
-        for bucket in range(_BUCKETS):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="unfinished",
-                KeyConditionExpression="#unfinished = :bucket AND #due_at <= :at",
-                ExpressionAttributeNames={"#unfinished": "unfinished", "#due_at": "due_at"},
-                ExpressionAttributeValues=to_item({":bucket": _bucket(bucket), ":at": to_text(at)}),
-                Limit=limit // _BUCKETS,
-            )
-            found += [from_item(item) for item in answer["Items"]]
-        found.sort(key=lambda item: str(item["due_at"]))
+        found = _UNFINISHED.read(self._client, self._table, "UNFINISHED", at, limit // BUCKETS)
         return [item["pk"].removeprefix("ORDER#") for item in found]
 
     def postpone(self, order: Order, until: datetime) -> None:
@@ -331,10 +320,6 @@ def _key(order_id: str) -> dict[str, str]:
     return {"pk": _pk(order_id), "sk": "ORDER"}
 
 
-def _bucket(number: int) -> str:
-    return f"UNFINISHED#{number}"
-
-
 def _to_item(order: Order) -> Item:
     item = {
         **_key(order.order_id),
@@ -360,10 +345,10 @@ def _to_item(order: Order) -> Item:
         "parked_from": order.parked_from,
         "parked_because": order.parked_because,
         "edit": asdict(order.edit) if order.edit else None,
+        "parcel_at": order.parcel_at,
     }
     if order.due_at is not None:
-        bucket = zlib.crc32(order.order_id.encode()) % _BUCKETS
-        item |= {"unfinished": _bucket(bucket), "due_at": to_text(order.due_at)}
+        item |= _UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
     return item
 
 
@@ -393,6 +378,7 @@ def _to_order(item: Item) -> Order:
         parked_from=OrderStatus(item["parked_from"]) if item["parked_from"] else None,
         parked_because=item["parked_because"],
         edit=_to_edit(item.get("edit")),
+        parcel_at=OrderStatus(item["parcel_at"]) if item.get("parcel_at") else None,
     )
 
 

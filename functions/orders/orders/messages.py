@@ -34,7 +34,7 @@ class _Checkout(_Snapshot):
     currency: str
     weight_grams: int
     shipping_minor: int = 0  # of the amount
-    shipping_service: str = "economy"
+    shipping_service: str = "free"
     placed_at: AwareDatetime
     lines: list[_Line]
 

@@ -18,7 +18,8 @@ order whose parcel turns out to be handed over has lost nothing yet, and goes fo
 from where it was set aside: the parcel has decided what an operator was asked.
 
 A confirmed order can be made smaller. While it is EDITING its parcel stays in our house, and asking
-to cancel leaves a mark, as while CAPTURING. An edit under way is finished, or given back whole.
+to cancel leaves a mark, as while CAPTURING. An edit under way is finished, or given back whole. News
+of a parcel that left all the same is noted, and followed when the edit is over.
 """
 
 from __future__ import annotations
@@ -71,7 +72,13 @@ _NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
         }
     ),
     OrderStatus.EDITING: frozenset(
-        {OrderStatus.CONFIRMED, OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION}
+        {
+            OrderStatus.CONFIRMED,
+            OrderStatus.SHIPPED,
+            OrderStatus.DELIVERED,
+            OrderStatus.CANCELLING,
+            OrderStatus.NEEDS_ATTENTION,
+        }
     ),
     OrderStatus.SHIPPED: frozenset({OrderStatus.DELIVERED}),
     OrderStatus.DELIVERED: frozenset(),
@@ -294,6 +301,7 @@ class Order:
     parked_from: OrderStatus | None = None  # the status it had when it was set aside
     parked_because: str | None = None  # the error that stopped it
     edit: Edit | None = None
+    parcel_at: OrderStatus | None = None  # how far the parcel came while its edit was open
 
     def moved_to(self, status: OrderStatus, *, at: datetime, reason: str | None = None) -> Order:
         """Return the order in its next status.
@@ -339,6 +347,8 @@ class Order:
         match self.status:
             case OrderStatus.CANCELLING | OrderStatus.CANCELLED:
                 return self
+            case _ if self.parcel_at is not None:
+                raise OrderTransitionError(self.order_id, self.parcel_at, OrderStatus.CANCELLING)
             case OrderStatus.CAPTURING | OrderStatus.EDITING | OrderStatus.NEEDS_ATTENTION:
                 if self.cancel_requested or self.parked_from is OrderStatus.CANCELLING:
                     return self
@@ -382,9 +392,13 @@ class Order:
         )
 
     def edit_ended(self, status: EditStatus, *, at: datetime) -> Order:
-        """Return the order confirmed again, or turned round if that was asked for meanwhile."""
+        """Return the order confirmed again, or where its customer or its parcel brought it."""
         assert self.edit is not None
-        if self.cancel_requested:
+        if self.parcel_at:
+            # Too late to cancel: what was asked for is not done.
+            ended = self.moved_to(self.parcel_at, at=at)
+            ended = replace(ended, cancel_requested=None, parcel_at=None)
+        elif self.cancel_requested:
             ended = self.moved_to(OrderStatus.CANCELLING, at=at, reason=self.cancel_requested)
         else:
             ended = self.moved_to(OrderStatus.CONFIRMED, at=at)
@@ -409,6 +423,20 @@ class Order:
         if direction is Direction.CANCEL or turned_round:
             return self.moved_to(OrderStatus.CANCELLING, at=at, reason=self.cancel_requested)
         return self.moved_to(self.parked_from, at=at)
+
+    def followed(self, status: OrderStatus, *, at: datetime) -> Order:
+        """Return the order as far as its parcel has come, or that noted while an edit is open.
+
+        Raises
+        ------
+        OrderTransitionError
+            It was never confirmed.
+        """
+        if self.has_come_to(status) or self.parcel_at in {status, OrderStatus.DELIVERED}:
+            return self
+        if self.edit is not None and self.edit.is_open and self.status is not OrderStatus.CANCELLED:
+            return self._noted(at, parcel_at=status)
+        return self.moved_to(status, at=at)
 
     def refunded(self, refunded_minor: int, *, at: datetime) -> Order:
         """Return the order with all that was refunded so far; older news is no news."""

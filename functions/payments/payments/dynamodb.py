@@ -24,7 +24,6 @@ which is the whole rule that refunds never exceed captures.
 
 from __future__ import annotations
 
-import zlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +45,7 @@ from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.money import Money
+from tradepost.platform.due import DueIndex
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
 from tradepost.platform.outbox import outbox_put
 
@@ -58,8 +58,8 @@ _WAS_ASKED_FOR = "#amount >= :captured"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
 _IS_PENDING = "#status = :pending"
 
-# One partition takes 1,000 writes a second, and every order passes through the index.
-_BUCKETS = 8
+_DUE = DueIndex("due", bucket="due", moment="due_at")
+_NOT_DUE = {_DUE.bucket: None, _DUE.moment: None}
 
 # Each costs up to six requests to a provider; forty of them fit into a function's minute.
 DUE_PER_BUCKET_MAX = 5
@@ -206,21 +206,7 @@ class DynamoDBPayments:
         return [_to_refund(item) for item in self._due("REFUND", until)]
 
     def _due(self, kind: str, until: datetime) -> list[Item]:
-        """Read what is due of a kind, the longest due of each bucket first."""
-        found: list[Item] = []
-        for bucket in range(_BUCKETS):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="due",
-                KeyConditionExpression="#due = :bucket AND #due_at <= :until",
-                ExpressionAttributeNames={"#due": "due", "#due_at": "due_at"},
-                ExpressionAttributeValues=to_item(
-                    {":bucket": f"{kind}#{bucket}", ":until": to_text(until)}
-                ),
-                Limit=DUE_PER_BUCKET_MAX,
-            )
-            found += [from_item(item) for item in answer["Items"]]
-        return found
+        return _DUE.read(self._client, self._table, kind, until, DUE_PER_BUCKET_MAX)
 
     def entries(self, order_id: str) -> list[Entry]:
         return [_to_entry(order_id, item) for item in self._under(order_id, "ENTRY#")]
@@ -365,9 +351,8 @@ def _standing(payment: Payment) -> Item:
         "declined": payment.declined,
         "parts": list(payment.parts) or None,
         "asked_for": _part_item(payment.asked_for) if payment.asked_for else None,
-        "due": _bucket("PAYMENT", payment.order_id) if watched else None,
-        "due_at": to_text(watched) if watched else None,
         "version": payment.version,
+        **(_DUE.keys("PAYMENT", payment.order_id, watched) if watched else _NOT_DUE),
     }
 
 
@@ -381,10 +366,6 @@ def _part_item(part: Part) -> Item:
 
 def _to_part(item: Item, currency: str) -> Part:
     return Part(item["part_id"], Money(item["amount_minor"], currency), item["is_last"])
-
-
-def _bucket(kind: str, thing_id: str) -> str:
-    return f"{kind}#{zlib.crc32(thing_id.encode()) % _BUCKETS}"
 
 
 def _to_payment(item: Item) -> Payment:
@@ -429,11 +410,7 @@ def _refund_item(refund: Refund) -> Item:
     }
     if refund.status is not RefundStatus.PENDING:
         return item
-    return {
-        **item,
-        "due": _bucket("REFUND", refund.refund_id),
-        "due_at": to_text(refund.promised_at + _FORGOTTEN_AFTER),
-    }
+    return item | _DUE.keys("REFUND", refund.refund_id, refund.promised_at + _FORGOTTEN_AFTER)
 
 
 def _to_refund(item: Item) -> Refund:

@@ -114,9 +114,9 @@ def test_a_hold_whose_order_runs_or_waits_is_left_and_asked_for_again_later(
 def test_a_hold_that_is_not_past_its_time_is_nobodys_business(stock: DynamoDBStock) -> None:
     holds(stock)
 
-    sweeps(stock, Standing(), NOON + timedelta(minutes=30))
+    sweeps(stock, Standing(), NOON + timedelta(minutes=30, seconds=-1))
 
-    assert stock.past_due(NOON + timedelta(minutes=30), 10) == []
+    assert stock.past_due(NOON + timedelta(minutes=30, seconds=-1), 10) == []
     assert stock.past_due(PAST_DUE, 10) == ["ord_1"]
     assert level(stock) == (7, 3)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import stripe
@@ -27,6 +29,7 @@ from tests.stripe_emulator.running import API_KEY, Emulator
 from tradepost.kernel.money import Money
 from tradepost.platform.webhooks import WebhookSignatureError
 
+ROOT = Path(__file__).parents[3]
 PRICE = Money(2500, "GBP")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 THREE_D_SECURE = "pm_card_threeDSecure2Required"
@@ -520,3 +523,23 @@ def test_a_webhook_altered_in_any_byte_is_refused(listener):
 def test_bytes_that_are_no_text_are_refused(listener):
     with pytest.raises(WebhookSignatureError):
         listener.event(Sent(b"\xff\xfe", sent().headers), now=NOW)
+
+
+def test_stripe_is_not_asked_to_capture_part_by_part(provider: StripeProvider) -> None:
+    reference = authorized(provider)
+
+    with pytest.raises(CaptureRefusedError):
+        provider.capture_part("part#1", reference=reference, amount=PRICE, is_last=True)
+
+    assert provider.charge(reference).status is ChargeStatus.AUTHORIZED
+
+
+def test_a_shop_with_stripe_is_not_set_up_to_capture_with_each_parcel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAYMENT_PROVIDER", "stripe")
+    monkeypatch.setenv("CAPTURE_AT", "dispatch")
+    app = runpy.run_path(str(ROOT / "functions" / "payments" / "app.py"))
+
+    with pytest.raises(ValueError, match="CaptureAt"):
+        app["provider"]()

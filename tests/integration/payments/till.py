@@ -82,6 +82,14 @@ class Till:
     def captures(self, amount_minor: int | None = None) -> Payment:
         return use_cases.capture_payment(self.order_id, amount_minor=amount_minor, **self._means())
 
+    def captures_part(self, part_id: str, amount_minor: int | None = None) -> Payment:
+        return use_cases.capture_part(
+            self.order_id, part_id, amount_minor=amount_minor, **self._means()
+        )
+
+    def leaves_authorized(self) -> Payment:
+        return use_cases.leave_authorized(self.order_id, **self._means())
+
     def takes_payment(self, method: str = "pm_card_ok", amount_minor: int | None = None) -> None:
         self.authorizes(method)
         self.captures(amount_minor)

@@ -35,7 +35,7 @@ def test_a_quote_for_a_heavier_parcel_is_as_good() -> None:
 
 
 def test_without_a_quote_it_goes_slowly_and_free() -> None:
-    assert shipping_of(CART, "GB", None, NOON) == Shipping("economy", Money(0, "GBP"))
+    assert shipping_of(CART, "GB", None, NOON) == Shipping("free", Money(0, "GBP"))
 
 
 def test_a_quote_whose_time_is_over_is_refused() -> None:

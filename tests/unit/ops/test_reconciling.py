@@ -119,6 +119,43 @@ def test_an_order_sold_for_another_amount_than_was_taken_is_for_a_person(
     assert kinds(books) == {Kind.ORDER_WITHOUT_MONEY: None}
 
 
+@pytest.mark.parametrize("captured_minor", [0, 700, 1399])
+def test_money_set_aside_for_parcels_that_are_still_here_is_no_difference(
+    captured_minor: int,
+) -> None:
+    taken = Sums(captured_minor)
+    books = with_money(
+        SOLD,
+        payment_status="AUTHORIZED",
+        payment=taken,
+        ledger=taken,
+        charge_status="AUTHORIZED",
+        charge=taken,
+    )
+
+    assert kinds(replace(books, shipment="BOOKED", awaits_money=True)) == {}
+    assert kinds(books) == {Kind.ORDER_WITHOUT_MONEY: None}
+
+
+@pytest.mark.parametrize(("status", "captured_minor"), [("VOIDED", 0), ("CAPTURED", 700)])
+def test_money_that_lapsed_before_the_last_parcel_left_is_for_a_person(
+    status: str, captured_minor: int
+) -> None:
+    taken = Sums(captured_minor)
+    books = with_money(
+        SOLD,
+        payment_status=status,
+        payment=taken,
+        ledger=taken,
+        charge_status=status,
+        charge=taken,
+    )
+
+    assert kinds(replace(books, shipment="BOOKED", awaits_money=True)) == {
+        Kind.ORDER_WITHOUT_MONEY: None
+    }
+
+
 def test_a_ledger_that_does_not_explain_its_payment_is_for_a_person() -> None:
     assert kinds(with_money(SOLD, ledger=Sums(1300))) == {Kind.LEDGER_OUT_OF_BALANCE: None}
 

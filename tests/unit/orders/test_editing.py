@@ -167,6 +167,39 @@ def test_an_order_cancelled_while_it_is_edited_turns_round_at_the_edits_end(
     assert (order.status, order.reason) == ("CANCELLING", "cancelled_by_customer")
 
 
+@pytest.mark.parametrize("status", ["EDITING", "NEEDS_ATTENTION", "CANCELLING"])
+def test_a_parcel_that_left_while_an_edit_was_open_is_followed_when_it_is_over(
+    status: str,
+) -> None:
+    orders: Any = orders_in("EDITING", EditStatus.APPLIED)
+    orders.order = replace(orders.order, status=OrderStatus(status))
+    for news in ("SHIPPED", "DELIVERED", "SHIPPED"):
+        use_cases.follow_parcel("ord_1", OrderStatus(news), orders=orders, now=noon)
+    assert orders.order.status == status
+
+    orders.order = replace(orders.order, status=OrderStatus.EDITING)
+    order = use_cases.close_edit("ord_1", 1, EditStatus.DONE, orders=orders, now=noon)
+
+    assert (order.status, order.parcel_at) == ("DELIVERED", None)
+
+
+def test_an_order_whose_parcel_left_while_it_was_edited_is_not_cancelled() -> None:
+    orders: Any = orders_in("EDITING", EditStatus.ASKED, parcel_at=OrderStatus.SHIPPED)
+
+    with pytest.raises(OrderTransitionError):
+        use_cases.request_cancellation("ord_1", ADA, orders=orders, runner=Starts(), now=noon)
+
+
+def test_a_cancelling_that_was_asked_for_before_the_parcel_left_is_too_late() -> None:
+    orders: Any = orders_in("EDITING", EditStatus.ASKED)
+    use_cases.request_cancellation("ord_1", ADA, orders=orders, runner=Starts(), now=noon)
+    use_cases.follow_parcel("ord_1", OrderStatus.SHIPPED, orders=orders, now=noon)
+
+    order = use_cases.close_edit("ord_1", 1, EditStatus.REFUSED, orders=orders, now=noon)
+
+    assert (order.status, order.cancel_requested) == ("SHIPPED", None)
+
+
 @pytest.mark.parametrize(
     ("edit", "status"), [(EditStatus.APPLIED, "EDITING"), (EditStatus.DONE, "CONFIRMED")]
 )

@@ -8,6 +8,7 @@ import pytest
 
 from shipping.model.tariff import (
     CURRENCIES,
+    FREE,
     QUOTE_LIFETIME,
     DestinationNotServedError,
     ParcelTooHeavyError,
@@ -29,8 +30,8 @@ def prices(country: str, weight_grams: int, currency: str = "GBP") -> dict[str, 
 
 
 def test_each_service_has_a_price_and_the_cheapest_comes_first() -> None:
-    assert prices("GB", 640) == {"economy": 295, "standard": 395, "express": 795}
-    assert list(prices("GB", 640)) == ["economy", "standard", "express"]
+    assert prices("GB", 640) == {"free": 0, "economy": 295, "standard": 395, "express": 795}
+    assert list(prices("GB", 640)) == ["free", "economy", "standard", "express"]
 
 
 @pytest.mark.parametrize(("weight_grams", "price"), [(0, 295), (1_000, 295), (1_001, 495)])
@@ -39,12 +40,18 @@ def test_a_step_reaches_up_to_its_weight_and_no_further(weight_grams: int, price
 
 
 def test_a_service_that_does_not_take_the_weight_is_left_out() -> None:
-    assert prices("GB", 25_000).keys() == {"economy", "standard"}
+    assert prices("GB", 25_000).keys() == {"free", "economy", "standard"}
 
 
 def test_farther_is_never_cheaper() -> None:
-    for service, price in prices("GB", 2_000).items():
-        assert price < prices("FR", 2_000)[service] < prices("US", 2_000)[service]
+    for service in ("economy", "standard", "express"):
+        near, far, farthest = (prices(to, 2_000)[service] for to in ("GB", "FR", "US"))
+
+        assert near < far < farthest
+
+
+def test_the_service_of_a_checkout_without_a_quote_costs_nothing_anywhere() -> None:
+    assert [prices(to, 2_000)[FREE] for to in ("GB", "FR", "US")] == [0, 0, 0]
 
 
 def test_what_no_service_takes_is_too_heavy() -> None:

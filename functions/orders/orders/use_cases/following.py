@@ -25,7 +25,7 @@ def give_up_parcel(
     """
 
     def decide(order: Order) -> Order:
-        if order.has_come_to(OrderStatus.SHIPPED):
+        if order.has_come_to(OrderStatus.SHIPPED) or order.parcel_at is not None:
             return order
         return order.asked_to_cancel(Cancelled.BY_CARRIER, at=now())
 
@@ -47,7 +47,7 @@ def follow_parcel(
     """
 
     def decide(order: Order) -> Order:
-        return order if order.has_come_to(status) else order.moved_to(status, at=now())
+        return order.followed(status, at=now())
 
     return decided(order_id, decide, orders)
 

@@ -20,10 +20,12 @@ from tradepost.kernel.money import Money
 # A price is looked up again after a day: long enough to think it over, short enough to change it.
 QUOTE_LIFETIME = timedelta(days=1)
 
-ECONOMY, STANDARD, EXPRESS = "economy", "standard", "express"
+# Free is what a checkout without a quote gets, and costs nothing in a quote either.
+FREE, ECONOMY, STANDARD, EXPRESS = "free", "economy", "standard", "express"
 
 # Within how many days of its hand-over a parcel has to arrive; later it may be claimed.
 DELIVERED_WITHIN = {
+    FREE: timedelta(days=21),
     ECONOMY: timedelta(days=14),
     STANDARD: timedelta(days=7),
     EXPRESS: timedelta(days=3),
@@ -43,6 +45,9 @@ _ZONES: Mapping[str, str] = {
 _Steps = tuple[tuple[int, int], ...]
 _PRICES_MINOR: Mapping[str, Mapping[tuple[str, str], _Steps]] = {
     "GBP": {
+        ("domestic", FREE): ((30_000, 0),),
+        ("europe", FREE): ((20_000, 0),),
+        ("world", FREE): ((20_000, 0),),
         ("domestic", ECONOMY): ((1_000, 295), (5_000, 495), (20_000, 995), (30_000, 1495)),
         ("domestic", STANDARD): ((1_000, 395), (5_000, 645), (20_000, 1295), (30_000, 1895)),
         ("domestic", EXPRESS): ((1_000, 795), (5_000, 1195), (20_000, 2195)),
@@ -54,6 +59,9 @@ _PRICES_MINOR: Mapping[str, Mapping[tuple[str, str], _Steps]] = {
         ("world", EXPRESS): ((1_000, 3995), (5_000, 6995), (20_000, 14995)),
     },
     "EUR": {
+        ("domestic", FREE): ((30_000, 0),),
+        ("europe", FREE): ((20_000, 0),),
+        ("world", FREE): ((20_000, 0),),
         ("domestic", ECONOMY): ((1_000, 345), (5_000, 575), (20_000, 1145), (30_000, 1725)),
         ("domestic", STANDARD): ((1_000, 455), (5_000, 745), (20_000, 1495), (30_000, 2185)),
         ("domestic", EXPRESS): ((1_000, 915), (5_000, 1375), (20_000, 2525)),

@@ -240,7 +240,13 @@ class Cache(Generic[V]):
             self._told = (self._counts, now)
             counted = self._counts.since(before)
             entries, size = self._size()
-        metrics.tell(cache=self._name, counts={**counted, "entries": entries}, sizes={"size": size})
+        counts = {**counted, "entries": entries}
+        metrics.tell(
+            cache=self._name,
+            service="tradepost",
+            counts={f"cache_{name}": count for name, count in counts.items()},
+            sizes={"cache_size": size},
+        )
 
 
 class _Room(Generic[V]):

@@ -13,28 +13,27 @@ once, and never for a change that was rolled back.
 from __future__ import annotations
 
 import json
-import zlib
 from datetime import timedelta
 from typing import Any
 
 from tradepost.contracts.event import Event
-from tradepost.kernel.clock import to_text, utc_now
+from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import UnavailableError
 from tradepost.platform import aws
+from tradepost.platform.due import DueIndex
 from tradepost.platform.dynamodb import Item, chunks, delete_all, from_item, to_item
 from tradepost.platform.logger import logger
 
-INDEX = "outbox"
+INDEX = DueIndex("outbox", bucket="outbox", moment="occurred_at")
 
 # SNS: PublishBatch takes ten messages, and 256 KiB in all; see `_batches`.
 _PUBLISH_MAX = 10
 _PUBLISH_BYTES_MAX = 256 * 1024
 
-# One partition takes 1,000 writes a second; eight buckets keep the index out of the way.
-_BUCKETS = 8
 _SWEPT_PER_BUCKET_MAX = 200
 _OVERDUE = timedelta(minutes=1)
 
+_UNSENT = "UNSENT"
 _IS_NEW = "attribute_not_exists(pk)"
 
 
@@ -49,8 +48,7 @@ def outbox_put(table: str, pk: str, event: Event) -> Any:
                     "sk": f"OUTBOX#{event.event_id}",
                     "type": event.TYPE,
                     "body": event.model_dump_json(),
-                    "outbox": f"UNSENT#{zlib.crc32(event.event_id.encode()) % _BUCKETS}",
-                    "occurred_at": to_text(event.occurred_at),
+                    **INDEX.keys(_UNSENT, event.event_id, event.occurred_at),
                 }
             ),
             "ConditionExpression": _IS_NEW,
@@ -83,24 +81,10 @@ def relay_overdue(*, table: str, topic_arn: str) -> int:
     UnavailableError
         Some are still unsent; the next sweep tries them again.
     """
-    client = aws.dynamodb()
-    sent = 0
-    unsent = 0
-    for bucket in range(_BUCKETS):
-        answer = client.query(
-            TableName=table,
-            IndexName=INDEX,
-            KeyConditionExpression="#outbox = :bucket AND #occurred_at < :overdue",
-            ExpressionAttributeNames={"#outbox": "outbox", "#occurred_at": "occurred_at"},
-            ExpressionAttributeValues=to_item(
-                {":bucket": f"UNSENT#{bucket}", ":overdue": to_text(utc_now() - _OVERDUE)}
-            ),
-            Limit=_SWEPT_PER_BUCKET_MAX,
-        )
-        items = [from_item(item) for item in answer["Items"]]
-        failed = _publish(items, table=table, topic_arn=topic_arn)
-        sent += len(items) - len(failed)
-        unsent += len(failed)
+    overdue = utc_now() - _OVERDUE
+    items = INDEX.read(aws.dynamodb(), table, _UNSENT, overdue, _SWEPT_PER_BUCKET_MAX)
+    unsent = len(_publish(items, table=table, topic_arn=topic_arn))
+    sent = len(items) - unsent
     if sent:
         logger.warning("outbox swept", table=table, sent=sent)
     if unsent:
