@@ -18,8 +18,8 @@ order whose parcel turns out to be handed over has lost nothing yet, and goes fo
 from where it was set aside: the parcel has decided what an operator was asked.
 
 A confirmed order can be made smaller. While it is EDITING its parcel stays in our house, and asking
-to cancel leaves a mark, as while CAPTURING. An edit under way is finished, or given back whole. News
-of a parcel that left all the same is noted, and followed when the edit is over.
+to cancel leaves a mark, as while CAPTURING. An edit under way is finished, or given back whole.
+News of a parcel that left all the same is noted, and followed when the edit is over.
 """
 
 from __future__ import annotations
