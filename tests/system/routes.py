@@ -112,7 +112,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "expected_total": _MONEY,
     },
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
-    ("POST", "/v1/staff/reconciliations"): {"day": "2026-01-05", "repair": False},
+    ("POST", "/v1/staff/reconciliations"): {
+        "day": "2026-01-05",
+        "after": "not-one",
+        "repair": False,
+    },
     ("POST", "/v1/payments/{order_id}/refunds"): {"amount": _MONEY, "reason": "broken"},
     ("POST", "/v1/webhook-endpoints"): _ENDPOINT,
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {**_ENDPOINT, "enabled": True},

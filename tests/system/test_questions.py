@@ -46,6 +46,7 @@ def test_an_orders_standing_is_what_its_customer_sees(town: Town) -> None:
             "total_minor",
             "currency",
             "placed_at",
+            "updated_at",
         }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra.local.stack import LocalStack
+from orders.dynamodb import DynamoDBOrders
 from tests.system.books import agree, items, provider_charge
 from tests.system.kinds import Shop
 from tests.system.shopper import Person, Town
@@ -24,21 +25,26 @@ LATER = timedelta(minutes=40)
 
 
 def reconciled(town: Town, *, repair: bool) -> dict[str, str]:
-    """Compare today's books, page after page; tell what differed and what became of it."""
+    """Compare today's books; tell what differed and what became of it."""
+    return {each["kind"]: each["outcome"] for each in findings_of(town, repair=repair)}
+
+
+def findings_of(town: Town, *, repair: bool) -> list[dict[str, Any]]:
+    """Compare the books of the days on which the tests sell, page after page."""
     # The administrator's token has expired in the time that passed.
     who = {"email": "admin@example.com", "password": "a long enough password"}
     admin = Person(town.http, town.nobody.post("/v1/sessions", who).json()["access_token"])
-    asked: dict[str, Any] = {"day": utc_now().date().isoformat(), "repair": repair}
-    found: dict[str, str] = {}
-    while True:
-        answer = admin.post("/v1/staff/reconciliations", asked)
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        found |= {finding["kind"]: finding["outcome"] for finding in page["findings"]}
-        town.settles()
-        if page["after"] is None:
-            return found
-        asked["after"] = page["after"]
+    findings: list[dict[str, Any]] = []
+    # A test that runs before midnight sells yesterday.
+    for day in sorted({(utc_now() - LATER).date(), utc_now().date()}):
+        asked: dict[str, Any] = {"day": day.isoformat(), "repair": repair}
+        while "after" not in asked or asked["after"] is not None:
+            answer = admin.post("/v1/staff/reconciliations", asked)
+            assert answer.status_code == 200, answer.text
+            findings += answer.json()["findings"]
+            asked["after"] = answer.json()["after"]
+            town.settles()
+    return findings
 
 
 def mended(town: Town) -> dict[str, str]:
@@ -244,6 +250,35 @@ def test_what_needs_a_judgement_is_told_and_left_as_it_is(
     assert set(found.values()) <= {"left"}
     assert kind is None or kind in found
     assert items(book, pk) == before
+
+
+def test_a_day_of_many_pages_is_compared_whole(
+    shop: Shop, at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold = [shop.sells("approved")[1] for _ in range(3)]
+    found_by = DynamoDBOrders.found_by
+    monkeypatch.setattr(
+        DynamoDBOrders,
+        "found_by",
+        lambda self, search, _limit, after: found_by(self, search, 1, after),
+    )
+    for order_id in sold:
+        plant("orders", f"ORDER#{order_id}", "ORDER", total_minor=1)
+    at(LATER)
+
+    findings = findings_of(shop.town, repair=False)
+
+    assert sorted(finding["order_id"] for finding in findings) == sorted(sold)
+
+
+def test_a_page_of_another_day_or_a_forged_one_is_refused(shop: Shop) -> None:
+    first = {"day": "2026-01-05", "repair": False}
+    then = shop.town.admin.post("/v1/staff/reconciliations", first).json()["after"]
+
+    for asked in ({**first, "day": "2026-01-06", "after": then}, {**first, "after": then + "x"}):
+        answer = shop.town.admin.post("/v1/staff/reconciliations", asked)
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
 def test_an_order_at_work_is_not_compared(shop: Shop) -> None:

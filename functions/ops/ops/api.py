@@ -8,8 +8,7 @@ from pydantic import Field
 
 from ops.model import Comparison, Finding, Kind, Outcome, Repair, Sums
 from tradepost.platform.bodies import RequestModel, View, shown_as
-
-_POSITION_LENGTH_MAX = 2_000
+from tradepost.platform.cursor import CURSOR_LENGTH_MAX
 
 
 class NewReconciliation(RequestModel):
@@ -18,7 +17,7 @@ class NewReconciliation(RequestModel):
     model_config = shown_as(day="2026-01-05", repair=False)
 
     day: date  # UTC
-    after: str | None = Field(default=None, max_length=_POSITION_LENGTH_MAX)
+    after: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
     repair: bool = False
 
 
@@ -58,12 +57,12 @@ class ComparisonView(View):
     after: str | None
 
     @classmethod
-    def of(cls, comparison: Comparison) -> ComparisonView:
+    def of(cls, comparison: Comparison, after: str | None) -> ComparisonView:
         return cls(
             compared=comparison.compared,
             sums=[_sums(comparison, currency) for currency in sorted(comparison.ledger)],
             findings=[FindingView.of(finding) for finding in comparison.findings],
-            after=comparison.after,
+            after=after,
         )
 
 

@@ -26,12 +26,12 @@ class AskedContexts:
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
 
-    def orders_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
+    def orders_of_day(self, day: date, after: Any) -> tuple[list[str], Any]:
         asked = {"day": day.isoformat(), "after": after}
         answer = self._questions.ask("orders-orders_of_day", asked)
         return [order["order_id"] for order in answer["orders"]], answer["after"]
 
-    def charges_of_day(self, day: date, after: str | None) -> tuple[list[ChargeFacts], str | None]:
+    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
         start = datetime.combine(day, time(), UTC)
         end = start + timedelta(days=1)
         asked = {"start": to_text(start), "end": to_text(end), "after": after}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 # Longer than a checkout or its undo runs, with the sweeper's waiting: what is younger is at work.
 QUIET_AFTER = timedelta(minutes=15)
@@ -186,6 +186,22 @@ class Finding:
     reference: str | None = None  # of the charge, where the order does not lead to it
 
 
+class Listing(StrEnum):
+    """What is gone through, one after the other."""
+
+    ORDERS = "orders"  # of the day
+    CHARGES = "charges"  # that the provider opened on the day
+    HOLDS = "holds"  # past their due, whatever their day
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a comparison has come: `after` is the listing's own, as its owner gave it."""
+
+    listing: Listing = Listing.ORDERS
+    after: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What comparing some orders brought. Sums are per currency."""
@@ -195,7 +211,7 @@ class Comparison:
     ledger: dict[str, Sums] = field(default_factory=dict)
     provider: dict[str, Sums] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-    after: str | None = None  # where to go on; None when all has been compared
+    then: Position | None = None  # where to go on; None when all has been compared
 
     def with_order(self, books: Books, findings: list[Finding]) -> Comparison:
         """Add one order to the sums, with what was found in its books."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 from ops.model import Books, ChargeFacts, Finding
 
 
 class Contexts(Protocol):
-    """The owners of the books. Each call may raise UnavailableError."""
+    """The owners of the books. Each call may raise UnavailableError.
 
-    def orders_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
+    `after` is where a listing's page before ended, as its owner gave it; None begins.
+    """
+
+    def orders_of_day(self, day: date, after: Any) -> tuple[list[str], Any]:
         """List the orders placed on a UTC day, a page at a time, and where the next begins."""
 
-    def charges_of_day(self, day: date, after: str | None) -> tuple[list[ChargeFacts], str | None]:
+    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
         """List the charges that the provider opened on a UTC day."""
 
     def is_known(self, order_id: str) -> bool:

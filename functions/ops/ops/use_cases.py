@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from ops.model import (
     Books,
@@ -12,7 +13,9 @@ from ops.model import (
     Comparison,
     Finding,
     Kind,
+    Listing,
     Outcome,
+    Position,
     differences,
 )
 from ops.ports import Contexts
@@ -24,26 +27,30 @@ _ROUNDS_MAX = 3
 
 
 def reconcile_day(
-    day: date, after: str | None, *, repair: bool, contexts: Contexts, now: Clock
+    day: date, position: Position, *, repair: bool, contexts: Contexts, now: Clock
 ) -> Comparison:
-    """Compare a page of what was sold and charged on a UTC day; `after` of the answer goes on.
+    """Compare a page of what was sold and charged on a UTC day; `then` of the answer goes on.
 
     Three listings follow each other: the day's orders; the provider's charges, for those that
     orders does not know; and, whatever their day, holds past their due. With `repair` the owners
     mend what they can, and the books are compared again. Safe to repeat and to run beside the
     shop: a repair that meets a healthy order does nothing.
     """
-    listing, _, position = (after or "orders:").partition(":")
-    match listing:
-        case "orders":
-            found, following = contexts.orders_of_day(day, position or None)
+    match position.listing:
+        case Listing.ORDERS:
+            found, after = contexts.orders_of_day(day, position.after)
             comparison = _compared(found, repair, contexts, now)
-            return replace(comparison, after=f"orders:{following}" if following else "charges:")
-        case "charges":
-            charges, following = contexts.charges_of_day(day, position or None)
+            return replace(comparison, then=_next(Listing.ORDERS, after, Listing.CHARGES))
+        case Listing.CHARGES:
+            charges, after = contexts.charges_of_day(day, position.after)
             comparison = _accounted_for(charges, repair, contexts, now)
-            return replace(comparison, after=f"charges:{following}" if following else "holds:")
-    return _compared(contexts.holds_past_due(), repair, contexts, now)
+            return replace(comparison, then=_next(Listing.CHARGES, after, Listing.HOLDS))
+        case Listing.HOLDS:
+            return _compared(contexts.holds_past_due(), repair, contexts, now)
+
+
+def _next(listing: Listing, after: Any, following: Listing) -> Position:
+    return Position(listing, after) if after is not None else Position(following)
 
 
 def _compared(order_ids: Iterable[str], repair: bool, contexts: Contexts, now: Clock) -> Comparison:

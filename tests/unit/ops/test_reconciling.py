@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from ops.model import (
     Kind,
     MoneyFacts,
     OrderFacts,
+    Position,
     Repair,
     Sums,
     differences,
@@ -207,12 +209,12 @@ class FakeContexts:
     past_due: list[str] = field(default_factory=list)
     asked: list[tuple[str, Repair]] = field(default_factory=list)
 
-    def orders_of_day(self, day: date, after: str | None) -> tuple[list[str], str | None]:
+    def orders_of_day(self, day: date, after: Any) -> tuple[list[str], Any]:
         known = sorted(one for one, books in self.books.items() if books.order.status is not None)
-        place = int(after or 0)
-        return known[place : place + 1], str(place + 1) if place + 1 < len(known) else None
+        place = after["place"] if after else 0
+        return known[place : place + 1], {"place": place + 1} if place + 1 < len(known) else None
 
-    def charges_of_day(self, day: date, after: str | None) -> tuple[list[ChargeFacts], str | None]:
+    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
         return self.charged, None
 
     def is_known(self, order_id: str) -> bool:
@@ -234,14 +236,14 @@ class FakeContexts:
 
 def reconciled(contexts: FakeContexts, *, repair: bool) -> tuple[int, dict[str, str]]:
     """Go through all pages; return how many were compared, and what became of what was found."""
-    compared, found, after = 0, {}, None
+    compared, found, position = 0, {}, Position()
     while True:
-        page = reconcile_day(TODAY, after, repair=repair, contexts=contexts, now=lambda: NOW)
+        page = reconcile_day(TODAY, position, repair=repair, contexts=contexts, now=lambda: NOW)
         compared += page.compared
         found |= {finding.kind.value: finding.outcome.value for finding in page.findings}
-        after = page.after
-        if after is None:
+        if page.then is None:
             return compared, found
+        position = page.then
 
 
 def test_each_order_of_the_day_is_compared_once_and_those_orders_does_not_know_beside() -> None:
