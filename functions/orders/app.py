@@ -156,7 +156,8 @@ def request_edit(
 def search_orders(query: OrderSearch) -> OrderPage:
     """Find orders by id, by e-mail, by status or by the UTC day they were placed; newest first."""
     if query.order_id is not None:
-        return _page(_those(query.order_id), None)
+        order = _sought(query.order_id)
+        return _page([order] if order else [], None)
     listing = f"staff-orders:{query.search}"
     found, position = orders().found_by(
         query.search, query.limit, read_cursor(query.cursor, listing)
@@ -304,17 +305,17 @@ def price_return(step: Return) -> dict[str, Any]:
 @app.lambda_function(name="order_standing")
 def order_standing(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell another context how an order stands; `status` is None for one that is not there."""
-    for order in _those(event["order_id"]):
-        return standing(order)
-    return {"order_id": event["order_id"], "status": None}
+    order = _sought(event["order_id"])
+    return standing(order) if order else {"order_id": event["order_id"], "status": None}
 
 
 @app.lambda_function(name="order_lines")
 def order_lines(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell another context what was bought; `status` is None for an order that is not there."""
-    for order in _those(event["order_id"]):
-        return bought(order, orders().lines(order.order_id))
-    return {"order_id": event["order_id"], "status": None, "lines": []}
+    order = _sought(event["order_id"])
+    if order is None:
+        return {"order_id": event["order_id"], "status": None, "lines": []}
+    return bought(order, orders().lines(order.order_id))
 
 
 @app.lambda_function(name="order_address")
@@ -438,12 +439,12 @@ def _asker(caller: Caller, note: str | None) -> Asker:
     return Asker(caller.principal_id, caller.role, caller.is_staff, note)
 
 
-def _those(order_id: str) -> list[Order]:
+def _sought(order_id: str) -> Order | None:
     """Look an order up that may not be there."""
     try:
-        return [orders().get(order_id)]
+        return orders().get(order_id)
     except OrderNotFoundError:
-        return []
+        return None
 
 
 def _inspected(order: Order) -> StaffOrderView:
