@@ -48,7 +48,7 @@ from tradepost.platform.consumer import consume
 from tradepost.platform.logger import logger
 from tradepost.platform.questions import Questions
 from tradepost.platform.service import Reply, Service
-from tradepost.platform.webhooks import WebhookSignatureError
+from tradepost.platform.webhooks import WebhookSignatureError, believed
 
 app = Service("payments")
 
@@ -106,8 +106,7 @@ def _is_captured_per_parcel() -> bool:
 
 def webhook_secrets() -> list[str]:
     """Give the keys that may have signed a webhook, the current one first."""
-    stored = aws.secret(os.environ["PAYMENT_WEBHOOK_SECRET"])
-    return [stored[name] for name in ("current", "previous") if name in stored]
+    return believed(aws.secret(os.environ["PAYMENT_WEBHOOK_SECRET"]))
 
 
 @app.get("/v1/payments/{order_id}", roles=_CASHIERS, refusals=(PaymentNotFoundError,))
@@ -287,29 +286,13 @@ def void_payment(step: OrderPayment) -> None:
 @app.step
 def refund_return(step: ReturnRefund) -> None:
     """Send back what a return is worth, once per return."""
-    use_cases.refund_payment(
-        step.order_id,
-        Money(step.amount_minor, step.currency),
-        reason="returned",
-        reference=f"return:{step.return_id}",
-        payments=payments(),
-        provider=provider(),
-        now=utc_now,
-    )
+    _refund(step, reason="returned", reference=f"return:{step.return_id}")
 
 
 @app.step
 def refund_edit(step: EditRefund) -> None:
     """Send back what the units taken out of an order were bought for, once per edit."""
-    use_cases.refund_payment(
-        step.order_id,
-        Money(step.amount_minor, step.currency),
-        reason="taken out of the order",
-        reference=f"edit:{step.number}",
-        payments=payments(),
-        provider=provider(),
-        now=utc_now,
-    )
+    _refund(step, reason="taken out of the order", reference=f"edit:{step.number}")
 
 
 @app.lambda_function(name="capture_part")
@@ -393,11 +376,18 @@ def on_fact(event: SQSEvent) -> dict[str, Any]:
 
 def _pay_accepted_claim(message: str) -> None:
     claim = AcceptedClaim.model_validate_json(message)
+    _refund(claim, reason="claim accepted", reference=f"claim:{claim.claim_id}")
+
+
+def _refund(
+    owed: ReturnRefund | EditRefund | AcceptedClaim, *, reason: str, reference: str
+) -> None:
+    """Send back what somebody else has decided is owed, once per reference."""
     use_cases.refund_payment(
-        claim.order_id,
-        Money(claim.amount_minor, claim.currency),
-        reason="claim accepted",
-        reference=f"claim:{claim.claim_id}",
+        owed.order_id,
+        Money(owed.amount_minor, owed.currency),
+        reason=reason,
+        reference=reference,
         payments=payments(),
         provider=provider(),
         now=utc_now,

@@ -94,7 +94,7 @@ from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_curs
 from tradepost.platform.deliveries import deliver
 from tradepost.platform.questions import Questions
 from tradepost.platform.service import Service
-from tradepost.platform.webhooks import WebhookSignatureError, signed_headers
+from tradepost.platform.webhooks import WebhookSignatureError, believed, signed_headers
 
 app = Service("shipping")
 
@@ -655,5 +655,4 @@ def _owner(caller: Caller) -> str | None:
 
 def _webhook_secrets() -> list[str]:
     """Read the carrier's webhook secret, and the one before it while it is being changed."""
-    secret = aws.secret(os.environ["CARRIER_WEBHOOK_SECRET"])
-    return [secret[name] for name in ("current", "previous") if name in secret]
+    return believed(aws.secret(os.environ["CARRIER_WEBHOOK_SECRET"]))

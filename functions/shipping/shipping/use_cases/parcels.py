@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from shipping.model.claim import Claim, ClaimKind, claim_on
 from shipping.model.shipment import (
@@ -42,6 +43,8 @@ ATTEMPTS_MAX = 6
 _SCANS_PER_WRITE_MAX = 90
 
 LABEL_REFUSED = "label_refused"
+
+Stated = TypeVar("Stated", ShipmentDispatchedV1, ShipmentDeliveredV1, ShipmentFailedV1)
 
 
 def book_shipment(
@@ -345,9 +348,9 @@ def _save(
     is_complete = after.has_arrived and not before.has_arrived
     # Once the order has arrived, nobody need be told that it is on its way.
     if left and not is_complete:
-        events.append(_event(ShipmentDispatchedV1, told, at))
+        events.append(_stated(ShipmentDispatchedV1, told, at))
     if is_complete:
-        events.append(_event(ShipmentDeliveredV1, told, at))
+        events.append(_stated(ShipmentDeliveredV1, told, at))
     # What was split off and failed in our house leaves with the first parcel: nothing is lost.
     if became is ShipmentStatus.FAILED and (parcel.handed_over or number == 1):
         events.append(_failed(told, at))
@@ -371,10 +374,9 @@ def _opened(claim: Claim) -> tuple[Claim, Event]:
     return claim, event
 
 
-def _event(
-    event: type[ShipmentDispatchedV1] | type[ShipmentDeliveredV1], shipment: Shipment, at: datetime
-) -> Event:
+def _stated(event: type[Stated], shipment: Shipment, at: datetime, **facts: Any) -> Stated:
     return event(
+        **facts,
         event_id=event_id(event.TYPE, shipment.order_id, shipment.version),
         occurred_at=at,
         correlation_id=shipment.correlation_id,
@@ -386,14 +388,10 @@ def _event(
 
 
 def _failed(shipment: Shipment, at: datetime) -> Event:
-    return ShipmentFailedV1(
-        event_id=event_id(ShipmentFailedV1.TYPE, shipment.order_id, shipment.version),
-        occurred_at=at,
-        correlation_id=shipment.correlation_id,
-        version=shipment.version,
-        order_id=shipment.order_id,
-        tracking_number=shipment.tracking_number,
-        carrier=shipment.carrier,
+    return _stated(
+        ShipmentFailedV1,
+        shipment,
+        at,
         handed_over=shipment.handed_over,
         reason=shipment.failure or "unknown",
     )

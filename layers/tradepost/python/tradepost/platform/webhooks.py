@@ -33,6 +33,11 @@ class WebhookSignatureError(UnauthenticatedError):
         super().__init__("the webhook's signature does not hold")
 
 
+def believed(stored: Mapping[str, str]) -> list[str]:
+    """Choose what to believe of a stored secret: `current`, and `previous` while it is rotated."""
+    return [stored[name] for name in ("current", "previous") if name in stored]
+
+
 def signed_headers(secret: str, message_id: str, body: str, *, at: datetime) -> dict[str, str]:
     """Make the headers a message is sent under. `secret` is base64, with whsec_ or without."""
     return {
