@@ -45,7 +45,7 @@ from catalog.views import (
 )
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws, outbox
-from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.auth import PUBLIC, Role, Scope
 from tradepost.platform.cache import CacheSettings, Policy
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import from_item
@@ -107,6 +107,7 @@ def list_categories() -> Reply[CategoriesView]:
 @app.put(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     refusals=(InvalidProductError, SKUTakenError, StaleProductError, TooManySKUChangesError),
     body_bytes_max=PRODUCT_BODY_BYTES_MAX,
 )
@@ -129,6 +130,7 @@ def put_product(handle: str, body: ProductBody, correlation_id: str) -> WrittenP
 @app.post(
     "/v1/products/batch",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     repeatable="a product that has this content already is left as it is",
     body_bytes_max=BATCH_BODY_BYTES_MAX,
 )
@@ -149,6 +151,7 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
 @app.delete(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     status=204,
     refusals=(ProductNotFoundError, StaleProductError),
 )
@@ -160,7 +163,12 @@ def withdraw_product(handle: str, correlation_id: str) -> None:
     answers().forget([handle])
 
 
-@app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
+@app.get(
+    "/v1/products-export",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_READ,
+    refusals=(InvalidCursorError,),
+)
 def export_products(query: ExportQuery) -> ExportView:
     """List all products, on sale or not, as `PUT` and the batch take them."""
     after = read_cursor(query.cursor, _EXPORT)

@@ -30,7 +30,7 @@ from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, NotFoundError, StaleError
 from tradepost.platform import aws
 from tradepost.platform.arguments import IdempotencyKey
-from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
+from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role, Scope
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.questions import Questions
 from tradepost.platform.service import Service
@@ -57,7 +57,7 @@ def availability(sku: str) -> Availability:
     return Availability(sku=sku, available=level.available)
 
 
-@app.get("/v1/stock/{sku}/levels", roles=STAFF, refusals=(NotFoundError,))
+@app.get("/v1/stock/{sku}/levels", roles=STAFF, scope=Scope.STOCK_READ, refusals=(NotFoundError,))
 def stock_level(sku: str) -> Level:
     """Show what is available, held and on hand."""
     level = stock().levels([sku]).get(sku)
@@ -69,6 +69,7 @@ def stock_level(sku: str) -> Level:
 @app.post(
     "/v1/stock/batch",
     roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
     refusals=(StaleError,),
     repeatable="the same count again changes nothing",
 )
@@ -84,7 +85,12 @@ def count_many(body: CountBatch) -> CountResults:
     )
 
 
-@app.put("/v1/stock/{sku}/count", roles=_STOCKKEEPERS, refusals=(StaleError,))
+@app.put(
+    "/v1/stock/{sku}/count",
+    roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
+    refusals=(StaleError,),
+)
 def count(sku: str, body: Count) -> Level:
     """Set what is on hand, as counted. Held units stay held."""
     outcome = use_cases.count_stock(
@@ -96,6 +102,7 @@ def count(sku: str, body: Count) -> Level:
 @app.post(
     "/v1/stock/{sku}/receipts",
     roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
     status=201,
     refusals=(IdempotencyMismatchError,),
 )
@@ -114,6 +121,7 @@ def receive(sku: str, body: Receipt, caller: Caller, idempotency_key: Idempotenc
 @app.post(
     "/v1/stock/{sku}/adjustments",
     roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
     status=201,
     refusals=(NegativeStockError, IdempotencyMismatchError),
 )

@@ -53,7 +53,7 @@ from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws, metrics, outbox
 from tradepost.platform.arguments import IdempotencyKey
-from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role
+from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role, Scope
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
@@ -92,10 +92,15 @@ def list_orders(query: OwnOrders, caller: Caller) -> OrderPage:
     return _page(found, sign_cursor(position, listing))
 
 
-@app.get("/v1/orders/{order_id}", roles=EVERYONE_KNOWN, refusals=(OrderNotFoundError,))
+@app.get(
+    "/v1/orders/{order_id}",
+    roles=EVERYONE_KNOWN,
+    scope=Scope.ORDERS_READ,
+    refusals=(OrderNotFoundError,),
+)
 def get_order(order_id: str, caller: Caller) -> OrderView:
     """Show one order with its lines."""
-    owner = None if caller.is_staff else caller.principal_id
+    owner = None if caller.sees_all else caller.principal_id
     order = use_cases.order_of(order_id, customer_id=owner, orders=orders())
     return OrderView.with_lines(order, orders().lines(order_id))
 
@@ -152,7 +157,7 @@ def request_edit(
     return OrderView.with_lines(order, orders().lines(order_id))
 
 
-@app.get("/v1/staff/orders", roles=STAFF, refusals=(InvalidCursorError,))
+@app.get("/v1/staff/orders", roles=STAFF, scope=Scope.ORDERS_READ, refusals=(InvalidCursorError,))
 def search_orders(query: OrderSearch) -> OrderPage:
     """Find orders by id, by e-mail, by status or by the UTC day they were placed; newest first."""
     if query.order_id is not None:

@@ -36,7 +36,7 @@ class KnownContacts:
     def of_order_with_lines(self, order_id: str) -> Contact | None:
         return self.contact
 
-    def of_user(self, user_id: str) -> Contact | None:
+    def of_letter(self, user_id: str, letter_id: str) -> Contact | None:
         return self.contact
 
 

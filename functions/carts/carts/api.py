@@ -16,7 +16,7 @@ from carts.model import (
     Checkout,
     CheckoutStatus,
 )
-from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
+from tradepost.platform.bodies import Address, Amount, AmountGiven, RequestModel, View, shown_as
 from tradepost.platform.quotes import QUOTE_LENGTH_MAX
 
 # All lines of the largest cart, each with a long SKU.
@@ -47,7 +47,6 @@ _CHECKOUT: dict[str, Any] = {
 }
 
 SKU = Annotated[str, Field(min_length=1, max_length=100)]
-Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Quantity(RequestModel):
@@ -79,19 +78,6 @@ class NewLines(RequestModel):
 
 class Merge(RequestModel):
     guest_token: str = Field(min_length=1, max_length=4096)
-
-
-class Address(RequestModel):
-    name: Printable
-    line1: Printable
-    line2: Printable | None = None
-    city: Printable
-    region: Printable | None = None
-    postal_code: Annotated[str, Field(min_length=1, max_length=20)]
-    country: str = Field(pattern=r"^[A-Z]{2}$")  # ISO 3166-1 alpha-2
-
-    def filled_in(self) -> dict[str, str]:
-        return {name: text for name, text in self.model_dump().items() if text is not None}
 
 
 class NewCheckout(RequestModel):

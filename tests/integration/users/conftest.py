@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import boto3
+
 # moto first: it patches botocore as it is imported.
 import moto
 import pytest
@@ -39,6 +41,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
         "STAGE": "test",
         "USERS_TABLE": TABLE,
+        "ATTEMPTS_BY_ADDRESS": "1000",
     }.items():
         monkeypatch.setenv(name, value)
     _serialise_moto(monkeypatch)
@@ -48,8 +51,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         topic = aws.sns().create_topic(Name="events")
         monkeypatch.setenv("SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
         monkeypatch.setenv("EVENTS_TOPIC_ARN", topic["TopicArn"])
+        secret = boto3.client("secretsmanager").create_secret(
+            Name="device", SecretString=json.dumps({"key": "d" * 64})
+        )
+        monkeypatch.setenv("DEVICE_SECRET", secret["ARN"])
         yield
     set_clock(None)
+    aws.forget_clients()
 
 
 def _serialise_moto(monkeypatch: pytest.MonkeyPatch) -> None:
