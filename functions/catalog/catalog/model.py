@@ -100,6 +100,14 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class TaxClass(StrEnum):
+    """What kind of goods a variant is to a tax office; each country has its rate for each."""
+
+    STANDARD = "standard"
+    REDUCED = "reduced"
+    ZERO = "zero"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A picture: a web address or a path on our own host, and what it shows in words."""
@@ -123,6 +131,7 @@ class Variant:
     compare_at: Money | None  # what it cost before, or costs elsewhere; for show
     weight_grams: int
     barcode: str | None
+    tax_class: TaxClass = TaxClass.STANDARD  # of products kept before there were classes, too
 
     def __post_init__(self) -> None:
         if len(self.sku) > SKU_LENGTH_MAX or not _SKU.fullmatch(self.sku):

@@ -87,8 +87,8 @@ class ProductRepository(Protocol):
         A position is `{"handle": ...}`, the last one listed.
         """
 
-    def save(self, product: Product, *, replacing: Product | None, event: Event | None) -> None:
-        """Write the product, its claims on its SKUs and the event, all or nothing.
+    def save(self, product: Product, *, replacing: Product | None, events: Sequence[Event]) -> None:
+        """Write the product, its claims on its SKUs and the events, all or nothing.
 
         Raises
         ------

@@ -18,8 +18,11 @@ from catalog.ports import Page, Position, ProductRepository, SearchIndex
 from tradepost.contracts.catalog import (
     OfferedVariant,
     ProductChangedV1,
+    ProductChangedV2,
     ProductPublishedV1,
+    ProductPublishedV2,
     ProductWithdrawnV1,
+    TaxedVariant,
 )
 from tradepost.contracts.event import Event, event_id
 from tradepost.kernel.clock import Clock
@@ -79,7 +82,7 @@ def put_product(
             products.save(
                 product,
                 replacing=stored,
-                event=_fact(stored, product, correlation_id=correlation_id, at=moment),
+                events=_facts(stored, product, correlation_id=correlation_id, at=moment),
             )
         except StaleProductError:
             stored = products.find(content.handle)
@@ -134,9 +137,9 @@ def withdraw_product(
             return
         moment = now()
         product = stored.withdrawn(at=moment)
-        event = _fact(stored, product, correlation_id=correlation_id, at=moment)
+        events = _facts(stored, product, correlation_id=correlation_id, at=moment)
         try:
-            products.save(product, replacing=stored, event=event)
+            products.save(product, replacing=stored, events=events)
         except StaleProductError:
             continue
         return
@@ -181,49 +184,55 @@ def rebuild_search(
     return len(found), page.after
 
 
-def _fact(
+def _facts(
     before: Product | None, after: Product, *, correlation_id: str, at: datetime
-) -> Event | None:
-    """State what others have to know of the change; None while it is not on sale."""
+) -> tuple[Event, ...]:
+    """State what others have to know of the change; nothing while it is not on sale.
+
+    Whoever still hears of the first version hears of it beside the second.
+    """
     was_on_sale = before is not None and before.is_on_sale
     if not was_on_sale and not after.is_on_sale:
-        return None
+        return ()
     kept = after.content.skus
     previous = before.content.skus if before is not None else ()
-    told: dict[str, Any] = {
-        "occurred_at": at,
-        "correlation_id": correlation_id,
-        "version": after.version,
-        "product_id": after.product_id,
-        "handle": after.handle,
-    }
 
-    def identified(event_type: str) -> str:
-        return event_id(event_type, after.product_id, after.version)
+    def told(event_type: str) -> dict[str, Any]:
+        return {
+            "event_id": event_id(event_type, after.product_id, after.version),
+            "occurred_at": at,
+            "correlation_id": correlation_id,
+            "version": after.version,
+            "product_id": after.product_id,
+            "handle": after.handle,
+        }
 
     if not after.is_on_sale:
         gone = tuple(dict.fromkeys((*previous, *kept)))
-        return ProductWithdrawnV1(event_id=identified(ProductWithdrawnV1.TYPE), skus=gone, **told)
+        return (ProductWithdrawnV1(skus=gone, **told(ProductWithdrawnV1.TYPE)),)
+    taxed = _taxed(after.content)
+    offered = tuple(OfferedVariant(**each.model_dump(exclude={"tax_class"})) for each in taxed)
     if not was_on_sale:
-        return ProductPublishedV1(
-            event_id=identified(ProductPublishedV1.TYPE), variants=_offered(after.content), **told
+        return (
+            ProductPublishedV2(variants=taxed, **told(ProductPublishedV2.TYPE)),
+            ProductPublishedV1(variants=offered, **told(ProductPublishedV1.TYPE)),
         )
-    return ProductChangedV1(
-        event_id=identified(ProductChangedV1.TYPE),
-        variants=_offered(after.content),
-        removed_skus=tuple(sku for sku in previous if sku not in kept),
-        **told,
+    removed = tuple(sku for sku in previous if sku not in kept)
+    return (
+        ProductChangedV2(variants=taxed, removed_skus=removed, **told(ProductChangedV2.TYPE)),
+        ProductChangedV1(variants=offered, removed_skus=removed, **told(ProductChangedV1.TYPE)),
     )
 
 
-def _offered(content: Content) -> tuple[OfferedVariant, ...]:
+def _taxed(content: Content) -> tuple[TaxedVariant, ...]:
     return tuple(
-        OfferedVariant(
+        TaxedVariant(
             sku=variant.sku,
             title=content.title_of(variant),
             amount_minor=variant.price.amount_minor,
             currency=variant.price.currency,
             weight_grams=variant.weight_grams,
+            tax_class=variant.tax_class.value,
         )
         for variant in content.variants
     )

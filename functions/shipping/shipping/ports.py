@@ -12,17 +12,8 @@ from shipping.model.goods import Goods, ParcelLine
 from shipping.model.returns import Return, ReturnStatus
 from shipping.model.shipment import Parcel, Scan, Shipment
 from tradepost.contracts.event import Event
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.money import Money
-
-
-class RawMessage(Protocol):
-    """A webhook's request as it came in."""
-
-    @property
-    def body(self) -> bytes: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
