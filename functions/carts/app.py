@@ -20,9 +20,10 @@ from carts.api import (
     NewLine,
     NewLines,
     Quantity,
+    exported,
 )
-from carts.dynamodb import DynamoDBCarts
-from carts.messages import EndedCheckout, ProductOnSale, ProductWithdrawn, snapshot
+from carts.dynamodb import RUNNING, DynamoDBCarts
+from carts.messages import EndedCheckout, ErasedUser, ProductOnSale, ProductWithdrawn, snapshot
 from carts.model import (
     Cart,
     CartChangedError,
@@ -45,6 +46,8 @@ from tradepost.platform.arguments import IdempotencyKey, IfMatch
 from tradepost.platform.auth import BUYERS, Caller, Role, verify_access_token
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
+from tradepost.platform.dynamodb import passing_faults_named
+from tradepost.platform.erasures import Erasures
 from tradepost.platform.idempotency import IdempotentRequest, fingerprint
 from tradepost.platform.quotes import QuoteInvalidError, read_quote
 from tradepost.platform.runner import StepFunctionsRunner
@@ -66,6 +69,11 @@ _CHANGE_REFUSALS = (
 @functools.cache
 def carts() -> DynamoDBCarts:
     return DynamoDBCarts(aws.dynamodb(), os.environ["CARTS_TABLE"])
+
+
+@functools.cache
+def erasures() -> Erasures:
+    return Erasures(aws.dynamodb(), os.environ["CARTS_TABLE"], RUNNING)
 
 
 @functools.cache
@@ -226,9 +234,21 @@ def sweep_checkouts(_event: CloudWatchEvent) -> None:
     use_cases.sweep_checkouts(carts=carts(), runner=runner(), now=utc_now)
 
 
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_erasures")
+def sweep_erasures(_event: CloudWatchEvent) -> None:
+    """Forget whose account is gone, as far as their checkouts are over."""
+    use_cases.sweep_erasures(carts=carts(), erasures=erasures(), now=utc_now)
+
+
+@app.lambda_function(name="personal_data")
+def personal_data(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell users what an account's holder is to be told of their cart and checkouts."""
+    return exported(*use_cases.held_of(event["user_id"], carts=carts()))
+
+
 @app.on_sqs_message(queue="carts-products", name="on_product", batch_size=10)
 def on_product(event: SQSEvent) -> dict[str, Any]:
-    """Follow the catalogue: what may be put in a cart, and at what price."""
+    """Follow the catalogue: what may be put in a cart, and at what price. Note who is gone."""
     return consume(
         event.to_dict(),
         event.context,
@@ -239,8 +259,15 @@ def on_product(event: SQSEvent) -> dict[str, Any]:
             "product.published.v1": _follow_product,
             "product.changed.v1": _follow_product,
             "product.withdrawn.v1": _withdraw_product,
+            "user.erased.v1": _begin_erasure,
         },
     )
+
+
+def _begin_erasure(message: str) -> None:
+    gone = ErasedUser.model_validate_json(message)
+    with passing_faults_named():
+        erasures().begin(gone.user_id, gone.occurred_at)
 
 
 def _follow_product(message: str) -> None:

@@ -16,6 +16,7 @@ from carts.model import (
     Checkout,
     CheckoutStatus,
 )
+from tradepost.kernel.clock import to_text
 from tradepost.platform.bodies import Address, Amount, AmountGiven, RequestModel, View, shown_as
 from tradepost.platform.quotes import QUOTE_LENGTH_MAX
 
@@ -159,3 +160,20 @@ class CheckoutView(View):
             shipping_service=checkout.shipping.service,
             line_count=checkout.line_count,
         )
+
+
+def exported(cart: Cart, checkouts: list[Checkout]) -> dict[str, Any]:
+    """Tell all that is kept of a person, to themselves."""
+    return {
+        "cart": [{"sku": line.sku, "quantity": line.quantity} for line in cart.lines],
+        "checkouts": [
+            {
+                "order_id": checkout.order_id,
+                "placed_at": to_text(checkout.placed_at),
+                "email": checkout.email,
+                "shipping_address": checkout.shipping_address,
+                "payment_method": checkout.payment_method,
+            }
+            for checkout in checkouts
+        ],
+    }

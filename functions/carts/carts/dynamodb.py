@@ -13,10 +13,12 @@ The `carts` table.
                                                reason, fingerprint, correlation_id,
                                                placed_at, running, due_at
     CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart
+    CART#<person>     CHECKOUT#<order>  reference  order_id: a checkout of theirs
+    ERASURE#<user>    ERASURE       erasure    see tradepost.platform.erasures
     IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
 
     index      keys              serves
-    running    running, due_at   the sweep: checkouts that are not over
+    running    running, due_at   the sweeps: checkouts that are not over, people to be forgotten
 
 A person has one cart, under their own id, so whoever holds the token holds the cart. `running`
 names one of a few buckets of the index, and goes with `due_at` when the checkout is over or under
@@ -73,9 +75,11 @@ _IS_PREVIOUS_VERSION = "#version = :previous_version"
 _IS_NEWER = "attribute_not_exists(#by) OR #by.#version < :version"
 _IS_RUNNING = "#status = :running"
 _HAS_NOT_ENDED = "#status = :running OR #status = :under_review"
+_IS_OVER = "#status = :confirmed OR #status = :failed"
+_IS_NOT_FROZEN = "attribute_not_exists(pk) OR #status <> :frozen"
 _IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
 
-_RUNNING = DueIndex("running", bucket="running", moment="due_at")
+RUNNING = DueIndex("running", bucket="running", moment="due_at")
 
 
 class DynamoDBCarts:
@@ -139,7 +143,11 @@ class DynamoDBCarts:
             raise StaleError("a cart changed since it was read") from error
 
     def begin_checkout(self, cart: Cart, checkout: Checkout) -> Checkout:
-        new_items = [_checkout_item(checkout), *_line_chunks(checkout)]
+        new_items = [
+            _checkout_item(checkout),
+            *_line_chunks(checkout),
+            _reference_item(checkout.customer_id, checkout.order_id),
+        ]
         puts: list[Any] = [
             {
                 "Put": {
@@ -219,8 +227,69 @@ class DynamoDBCarts:
             elif not stored:
                 raise CheckoutNotFoundError(order_id) from error
 
+    def checkouts_of(self, customer_id: str) -> list[Checkout]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :checkout)",
+            ExpressionAttributeValues=to_item(
+                {":pk": _cart_key(customer_id)["pk"], ":checkout": "CHECKOUT#"}
+            ),
+            ConsistentRead=True,
+        )
+        references = [from_item(item) for page in pages for item in page["Items"]]
+        found = [self.checkout(reference["order_id"]) for reference in references]
+        return [checkout for checkout in found if checkout is not None]
+
+    def anonymise_checkout(self, checkout: Checkout) -> None:
+        forgotten = {
+            "email": "",
+            "shipping_address": _of_nobody(checkout.shipping_address),
+            "payment_method": "",
+            "fingerprint": "",
+        }
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(_checkout_key(checkout.order_id)),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in forgotten),
+                ConditionExpression=_IS_OVER,
+                ExpressionAttributeNames={
+                    **{f"#{name}": name for name in forgotten},
+                    "#status": "status",
+                },
+                ExpressionAttributeValues=to_item(
+                    {
+                        **{f":{name}": value for name, value in forgotten.items()},
+                        ":confirmed": CheckoutStatus.CONFIRMED,
+                        ":failed": CheckoutStatus.FAILED,
+                    }
+                ),
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError("the checkout is not over") from error
+        # unconditional: what it refers to has been forgotten, however often.
+        self._client.delete_item(
+            TableName=self._table,
+            Key=to_item(_reference_key(checkout.customer_id, checkout.order_id)),
+        )
+
+    def forget(self, cart_id: str) -> bool:
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key=to_item(_cart_key(cart_id)),
+                ConditionExpression=_IS_NOT_FROZEN,
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item({":frozen": CartStatus.FROZEN}),
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            return False
+        return True
+
     def due(self, at: datetime, limit: int) -> list[tuple[str, str]]:
-        found = _RUNNING.read(self._client, self._table, "RUNNING", at, limit // BUCKETS)
+        found = RUNNING.read(self._client, self._table, "RUNNING", at, limit // BUCKETS)
         return [(item["order_id"], item["correlation_id"]) for item in found]
 
     def postpone(self, order_id: str, until: datetime) -> None:
@@ -315,6 +384,18 @@ def _cart_key(cart_id: str) -> dict[str, str]:
     return {"pk": f"CART#{cart_id}", "sk": "CART"}
 
 
+def _reference_key(customer_id: str, order_id: str) -> dict[str, str]:
+    return {"pk": f"CART#{customer_id}", "sk": f"CHECKOUT#{order_id}"}
+
+
+def _reference_item(customer_id: str, order_id: str) -> Item:
+    return {**_reference_key(customer_id, order_id), "order_id": order_id}
+
+
+def _of_nobody(address: dict[str, str]) -> dict[str, str]:
+    return {"country": address["country"]} if "country" in address else {}
+
+
 def _offer_key(sku: str) -> dict[str, str]:
     return {"pk": f"OFFER#{sku}", "sk": "OFFER"}
 
@@ -399,7 +480,7 @@ def _checkout_item(checkout: Checkout) -> Item:
         "fingerprint": checkout.fingerprint,
         "correlation_id": checkout.correlation_id,
         "placed_at": to_text(checkout.placed_at),
-        **_RUNNING.keys("RUNNING", checkout.order_id, checkout.placed_at + LEFT_ALONE_MAX),
+        **RUNNING.keys("RUNNING", checkout.order_id, checkout.placed_at + LEFT_ALONE_MAX),
     }
 
 

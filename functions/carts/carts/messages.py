@@ -85,3 +85,8 @@ def snapshot(checkout: Checkout) -> dict[str, Any]:
             for line in checkout.lines
         ],
     }
+
+
+class ErasedUser(Fact):
+    user_id: str
+    occurred_at: AwareDatetime

@@ -21,6 +21,7 @@ from orders.use_cases.following import (
     sweep,
     take_up,
 )
+from orders.use_cases.forgetting import forget_customer, sweep_erasures
 from orders.use_cases.steps import (
     abandon_order,
     await_payment,
@@ -47,6 +48,7 @@ __all__ = [
     "confirm_order",
     "follow_parcel",
     "follow_refunds",
+    "forget_customer",
     "give_up_parcel",
     "keep_order",
     "order_of",
@@ -59,5 +61,6 @@ __all__ = [
     "request_edit",
     "resume_order",
     "sweep",
+    "sweep_erasures",
     "take_up",
 ]

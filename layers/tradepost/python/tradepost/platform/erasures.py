@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.platform.due import BUCKETS, DueIndex
-from tradepost.platform.dynamodb import Item, failed_conditions, to_item
+from tradepost.platform.dynamodb import Item, failed_conditions, get_all, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,8 +74,12 @@ class Erasures:
             failed_conditions(error)
 
     def due(self, now: datetime) -> list[Erasure]:
-        """Tell whom to forget now, the longest waiting first."""
-        items = self._index.read(self._client, self._table, _KIND, now, _PER_SWEEP // BUCKETS)
+        """Tell whom to forget now."""
+        found = self._index.read(self._client, self._table, _KIND, now, _PER_SWEEP // BUCKETS)
+        # The index may hold the keys only.
+        items = get_all(
+            self._client, self._table, [{"pk": item["pk"], "sk": item["sk"]} for item in found]
+        )
         return [Erasure(item["user_id"], from_text(item["asked_at"])) for item in items]
 
     def postpone(self, user_id: str, now: datetime) -> None:
