@@ -110,7 +110,9 @@ def _publish_facts(grantee: Grantee, infrastructure: Infrastructure) -> Statemen
 def _verify_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
     if "SigningKeyId" not in infrastructure.given_by or "kms" not in grantee.needs.clients:
         return None
-    return _allow("ReadPublicKey", ["kms:GetPublicKey"], _arn("kms", "key/${SigningKeyId}"))
+    keys = ["SigningKeyId", "SigningKeyPreviousId"]
+    resources = [_arn("kms", f"key/${{{key}}}") for key in keys if key in infrastructure.given_by]
+    return _allow("ReadPublicKey", ["kms:GetPublicKey"], resources)
 
 
 def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:

@@ -23,7 +23,7 @@ from tests.system.shopper import Person, Town, registered
 from tests.system.wire import Wire
 from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform import aws
-from tradepost.platform.auth import STAFF, Role
+from tradepost.platform.auth import STAFF, Role, Scope
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,5 +117,8 @@ def tokens(stack: LocalStack, wire: Wire) -> dict[Role | None, str | None]:
                 Payload=json.dumps({"email": who["email"], "role": role, "vouched": True}).encode(),
             )
         callers[role] = said("/v1/sessions", **who)["access_token"]
+    every_scope = json.dumps({"name": "Everything", "scopes": [*Scope]}).encode()
+    made = wire.send("POST", "/v1/api-keys", every_scope, token=callers[Role.ADMIN])
+    callers[Role.PARTNER] = made.json()["api_key"]
     stack.drain()
     return callers

@@ -21,6 +21,7 @@ import pytest
 import yaml
 from moto.core.botocore_stubber import BotocoreStubber
 
+import users.passwords
 from tradepost.kernel.clock import set_clock
 from tradepost.platform import auth, aws
 from tradepost.platform.logger import logger
@@ -179,6 +180,13 @@ def _authorize(authorization: str) -> dict[str, str] | None:
             return None
         raise
     return {"principalId": policy["principalId"], **policy["context"]}
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with the least that argon2 takes, where a test is not about hashes."""
+    monkeypatch.setattr(users.passwords, "MEMORY_KIB", 8)
+    monkeypatch.setattr(users.passwords, "PASSES", 1)
 
 
 @pytest.fixture

@@ -33,6 +33,9 @@ TOKEN_BYTES_MAX = 4_096
 
 _CLAIMS_REQUIRED = ["aud", "exp", "iat", "iss", "jti", "role", "sub"]
 
+# What CloudFormation exports must not be empty.
+_NO_KEY = "none"
+
 # A signer whose clock runs this far ahead of ours is still believed.
 _LEEWAY_SECONDS = 5
 
@@ -93,10 +96,12 @@ def issuer() -> str:
 def public_keys() -> dict[str, EllipticCurvePublicKey]:
     """Fetch the keys that may have signed a token, by key id, each once per process.
 
-    During a rotation `SIGNING_KEY_PREVIOUS_ID` names the key that signed the older tokens.
+    During a rotation `SIGNING_KEY_PREVIOUS_ID` names the key that signed the older tokens, or
+    will sign the next ones; otherwise it is `none`.
     """
     variables = ("SIGNING_KEY_ID", "SIGNING_KEY_PREVIOUS_ID")
-    key_ids = [os.environ[variable] for variable in variables if os.environ.get(variable)]
+    named = [os.environ.get(variable, "") for variable in variables]
+    key_ids = [key_id for key_id in named if key_id not in ("", _NO_KEY)]
     return {key_id: _public_key(key_id) for key_id in key_ids}
 
 
