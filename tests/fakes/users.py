@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from tradepost.contracts.users import UserRegisteredV1
 from tradepost.kernel.errors import StaleError
+from users.address_book import AddressBook
 from users.model import Account, AccountNotFoundError, EmailTakenError, VersionMismatchError
 from users.ports import AccessToken, DueLetter
 from users.sessions import Session
@@ -111,3 +112,19 @@ class NamedDevices:
 
     def known(self, token: str | None, account: Account) -> str | None:
         return token if token == self.issue(account) else None
+
+
+class InMemoryAddressBooks:
+    def __init__(self) -> None:
+        self.books: dict[str, AddressBook] = {}
+
+    def get(self, user_id: str) -> AddressBook:
+        return self.books.get(user_id, AddressBook(user_id))
+
+    def save(self, book: AddressBook) -> None:
+        stored = self.get(book.user_id)
+        if stored == book:
+            return
+        if stored.version != book.version - 1:
+            raise StaleError("the address book changed since it was read")
+        self.books[book.user_id] = book

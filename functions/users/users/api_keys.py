@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tradepost.kernel.errors import ConflictError, NotFoundError, UnauthenticatedError
+from tradepost.kernel.errors import ConflictError, NotFoundError
 from tradepost.kernel.randomness import RandomBytes
 
 SECRET_BYTES = 32
@@ -64,7 +64,7 @@ class APIKeyRotatingError(ConflictError):
         self.previous_secret_until = until.isoformat()
 
 
-class APIKeyRevokedError(UnauthenticatedError):
+class APIKeyRevokedError(ConflictError):
     code = "api_key_revoked"
 
     def __init__(self) -> None:
