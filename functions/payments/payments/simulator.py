@@ -86,6 +86,7 @@ class SimulatedProvider:
     """
 
     name = "simulator"
+    charges_again = True
 
     def __init__(
         self,
