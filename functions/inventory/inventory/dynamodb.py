@@ -47,7 +47,14 @@ from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id, new_id
 from tradepost.platform.due import DueIndex
-from tradepost.platform.dynamodb import Item, failed_conditions, from_item, get_all, to_item
+from tradepost.platform.dynamodb import (
+    Item,
+    beginning_with,
+    failed_conditions,
+    from_item,
+    get_all,
+    to_item,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -121,13 +128,8 @@ class DynamoDBStock:
         raise HoldReleasedError(chunk.order_id) from error
 
     def chunks(self, order_id: str) -> list[HoldChunk]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :chunk)",
-            ExpressionAttributeValues=to_item({":pk": _hold_pk(order_id), ":chunk": "CHUNK#"}),
-            ConsistentRead=True,
-        )
-        return [_to_chunk(order_id, from_item(item)) for page in pages for item in page["Items"]]
+        items = beginning_with(self._client, self._table, _hold_pk(order_id), "CHUNK#")
+        return [_to_chunk(order_id, item) for item in items]
 
     def commit_chunk(self, chunk: HoldChunk) -> None:
         effect = _EFFECT[HoldState.COMMITTED]

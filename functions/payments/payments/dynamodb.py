@@ -51,7 +51,13 @@ from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.money import Money, total_of
 from tradepost.platform.due import DueIndex
-from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
+from tradepost.platform.dynamodb import (
+    Item,
+    beginning_with,
+    failed_conditions,
+    from_item,
+    to_item,
+)
 from tradepost.platform.outbox import outbox_put
 
 if TYPE_CHECKING:
@@ -243,13 +249,7 @@ class DynamoDBPayments:
         return [_to_refund(item) for item in self._under(order_id, "REFUND#")]
 
     def _under(self, order_id: str, prefix: str) -> list[Item]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues=to_item({":pk": _pk(order_id), ":prefix": prefix}),
-            ConsistentRead=True,
-        )
-        return [from_item(item) for page in pages for item in page["Items"]]
+        return beginning_with(self._client, self._table, _pk(order_id), prefix)
 
     def _moved(self, payment: Payment) -> Any:
         """Build the update to what a payment has become, from the version before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from payments.model import Entry, Payment, Refund
 from tradepost.contracts.event import Event
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.money import Money
 
 
@@ -86,16 +87,6 @@ class Charge:
     refunded: Money
     action_url: str | None = None
     expires_at: datetime | None = None
-
-
-class RawMessage(Protocol):
-    """A webhook's request as it came in."""
-
-    @property
-    def body(self) -> bytes: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
