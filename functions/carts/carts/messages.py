@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -84,4 +85,19 @@ def snapshot(checkout: Checkout) -> dict[str, Any]:
             }
             for line in checkout.lines
         ],
+    }
+
+
+def offers_told(offers: Iterable[Offer]) -> dict[str, Any]:
+    """Write what is on sale, for a context that asks."""
+    return {
+        "offers": [
+            {
+                "sku": offer.sku,
+                "title": offer.title,
+                "unit_price_minor": offer.unit_price.amount_minor,
+                "currency": offer.unit_price.currency,
+            }
+            for offer in offers
+        ]
     }
