@@ -104,10 +104,13 @@ def _to_charge(told: dict[str, Any]) -> ChargeFacts:
 
 
 def _to_hold(chunks: list[dict[str, Any]]) -> str | None:
-    states = {chunk["state"] for chunk in chunks}
-    if not states:
+    bought = [chunk for chunk in chunks if not chunk["added_by"]]
+    if not bought:
         return None
-    is_whole = len(chunks) == chunks[0]["total"]
+    # What an edit held that came to nothing was given back, and says nothing of the order.
+    added = [chunk for chunk in chunks if chunk["added_by"] and chunk["state"] != "RELEASED"]
+    states = {chunk["state"] for chunk in [*bought, *added]}
+    is_whole = len(bought) == bought[0]["total"]
     return states.pop() if len(states) == 1 and is_whole else "MIXED"
 
 
