@@ -27,6 +27,7 @@ from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
+from infra.local.clock import ClockEvent
 from infra.local.corrections import lambda_functions
 from infra.local.threads import RESERVE
 
@@ -119,7 +120,7 @@ def _eval_program(self: Any, env: Any) -> None:
     if self.timeout_seconds is None:
         _run_program(self, env)
         return
-    ended = threading.Event()
+    ended = ClockEvent()
 
     def run() -> None:
         try:
@@ -127,9 +128,12 @@ def _eval_program(self: Any, env: Any) -> None:
         finally:
             ended.set()
 
+    def time_out() -> None:
+        if env.is_running():
+            env.set_timed_out()
+
     RESERVE.run(run)
-    if not ended.wait(self.timeout_seconds.timeout_seconds):
-        env.set_timed_out()
+    ended.wait(self.timeout_seconds.timeout_seconds, on_time=time_out)
 
 
 def _no_log(self: Any, *_args: Any, **_kwargs: Any) -> None:
