@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.simulation.aws import expressions
 from tests.simulation.aws.attributes import Item, copied_item, item_bytes
-from tests.simulation.aws.refusals import NotModelledError, invalid, refusal
+from tests.simulation.aws.refusals import NotModelledError, UnfitError, invalid, refusal, unfit
 from tests.simulation.aws.tables import Index, Key, KeySchema, Table
 
 Parameters = Mapping[str, Any]
@@ -315,11 +315,9 @@ class DynamoDB:
             entries.reverse()
         entries = _after(entries, asked, schema, table)
         page, last = _page(entries, asked)
-        seen = [
-            _of_index(item, index, table)
-            for _, _, item in page
-            if filtered is None or filtered.holds(item, values)
-        ]
+        seen = [_of_index(item, index, table) for _, _, item in page]
+        if filtered is not None:
+            seen = [item for item in seen if filtered.holds(item, values)]
         answer: Answer = {"Count": len(seen), "ScannedCount": len(page)}
         if asked.get("Select") != "COUNT":
             answer["Items"] = [
@@ -365,7 +363,7 @@ class DynamoDB:
 def _require_storable(table: Table, item: Item) -> None:
     table.require_indexable(item)
     if item_bytes(item) > ITEM_BYTES_MAX:
-        raise invalid("Item size has exceeded the maximum allowed size")
+        raise unfit("Item size has exceeded the maximum allowed size")
 
 
 def _require_all_used(asked: Parameters, names: frozenset[str], values: frozenset[str]) -> None:
@@ -418,6 +416,8 @@ def _reason(error: ClientError) -> dict[str, Any]:
             "Message": response["Error"]["Message"],
             **told,
         }
+    if isinstance(error, UnfitError):
+        return {"Code": "ValidationError", "Message": response["Error"]["Message"]}
     raise error
 
 
