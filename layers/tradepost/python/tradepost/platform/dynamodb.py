@@ -170,7 +170,7 @@ def get_all(
 ) -> list[Item]:
     """Read many items of one table, in no order; those that do not exist are left out.
 
-    The keys must differ. Reads are eventually consistent unless they are asked to be more.
+    The keys must differ. Reads that are not consistent cost half, and may be a moment old.
 
     Raises
     ------
