@@ -30,6 +30,7 @@ from infra.local.idleness import note_write
 from infra.local.mailbox import Mailbox
 from infra.local.mappings import Mappings
 from infra.local.pump import Pump
+from infra.local.schedules import ScheduleSource
 from tradepost.kernel.clock import set_clock
 from tradepost.platform.cache import forget_everything
 
@@ -131,7 +132,7 @@ class LocalStack:
         for machine in stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines:
             machine.executions = []
         for source in self.pump.sources:
-            if isinstance(source, StreamSource):
+            if isinstance(source, StreamSource | ScheduleSource):
                 source.restart()
         self.mailbox.clear()
         forget_everything()
