@@ -16,6 +16,10 @@ SKU = "MUG"
 PRICE_MINOR = 1250
 ON_HAND = 10
 
+# Somebody who waits for their bank looks each two minutes, for as long as a token lives.
+_LOOKS_AT_BANK_MAX = 6
+_LOOKS_AT_BANK_SECONDS = 120
+
 
 @dataclass(slots=True)
 class Scene:
@@ -58,9 +62,14 @@ class Scene:
         self._asks(self.buyer, f"/v1/orders/{self.order_id}/edits", body, key=f"edit-{quantity}")
 
     def answers_bank(self, answer: str) -> None:
-        """Confirm the payment at the simulated bank, or refuse to."""
-        told = self.buyer.insists("GET", f"/v1/payments/{self.order_id}/confirmation").told
-        reference = (told.get("action_url") or "").rsplit("/", 1)[-1]
+        """Confirm the payment at the simulated bank, or refuse to, as soon as it asks."""
+        reference = ""
+        for _ in range(_LOOKS_AT_BANK_MAX):
+            reply = self.buyer.insists("GET", f"/v1/payments/{self.order_id}/confirmation")
+            if reply.status == 200 and reply.told["action_url"]:
+                reference = reply.told["action_url"].rsplit("/", 1)[-1]
+                break
+            self.world.tick(_LOOKS_AT_BANK_SECONDS)
         if reference:
             form = {"content_type": "application/x-www-form-urlencoded"}
             self.town.nobody.insists(
