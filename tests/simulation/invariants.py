@@ -196,6 +196,10 @@ def all_is_well(flow: Flow, scene: Scene, expected_replies: list[int] | None) ->
         _require(reply.status < 500, "I9", f"no answer: {reply.text[:300]}")
     if expected_replies is not None:
         _require(statuses == expected_replies, "I9", f"answered {statuses}: {_told(scene)}")
+    if not scene.order_id:
+        _require(any(400 <= status < 500 for status in statuses), "Q1", "neither order nor refusal")
+        _require(REFUSED in flow.ends, "Q1", f"no order: {_told(scene)}")
+        return REFUSED
     order = _order(scene)
     ended = str(order["status"])
     _require(ended in flow.ends, "Q1", f"the order is {ended}: {order.get('reason')}")
@@ -204,12 +208,15 @@ def all_is_well(flow: Flow, scene: Scene, expected_replies: list[int] | None) ->
     return ended
 
 
+# No order came of it, and its buyer knows.
+REFUSED = "REFUSED"
+
+
 def _told(scene: Scene) -> list[str]:
     return [reply.text[:160] for reply in scene.replies if reply.status >= 300]
 
 
 def _order(scene: Scene) -> Any:
-    _require(bool(scene.order_id), "Q1", f"no order: {_told(scene)}")
     reply = scene.town.admin_again().send("GET", f"/v1/staff/orders/{scene.order_id}")
     _require(reply.status == 200, "Q1", f"the order is not there: {reply.text[:200]}")
     return reply.told
