@@ -233,6 +233,9 @@ def on_product(event: SQSEvent) -> dict[str, Any]:
         event.to_dict(),
         event.context,
         reactions={
+            "product.published.v2": _follow_product,
+            "product.changed.v2": _follow_product,
+            # Nothing new comes of these; some may lie in the queue or be a dead letter.
             "product.published.v1": _follow_product,
             "product.changed.v1": _follow_product,
             "product.withdrawn.v1": _withdraw_product,

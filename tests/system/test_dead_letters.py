@@ -90,7 +90,7 @@ def published(number: int) -> str:
             "occurred_at": "2026-01-02T12:00:00Z",
             "correlation_id": "cor_1",
             "version": 1,
-            "type": "product.published.v1",
+            "type": "product.published.v2",
             "product_id": f"prd_{number}",
             "handle": f"product-{number}",
             "variants": [
@@ -100,13 +100,14 @@ def published(number: int) -> str:
                     "amount_minor": 100 + number,
                     "currency": "GBP",
                     "weight_grams": 300,
+                    "tax_class": "standard",
                 }
             ],
         }
     )
 
 
-def publish(bodies: list[str], event_type: str = "product.published.v1") -> None:
+def publish(bodies: list[str], event_type: str = "product.published.v2") -> None:
     sns = boto3.client("sns")
     for body in bodies:
         sns.publish(
@@ -131,7 +132,7 @@ def test_of_ten_messages_with_one_poisoned_nine_are_done_and_the_tenth_when_it_i
     assert on_sale(skus) == {sku: prices[sku] for sku in skus if sku != "SKU-3"}
     (letter,) = shown("carts-products")
     assert letter["body"] == bodies[3]
-    assert letter["attributes"] == {"type": "product.published.v1"}
+    assert letter["attributes"] == {"type": "product.published.v2"}
     assert letter["received"] >= 5
 
     done = dlq("redrive", "carts-products", "--event-id", "evt_3", "--reason", "mended")

@@ -16,7 +16,7 @@ COPIES_MAX = 3
 
 # What the story below makes each consumer hear at least; others may hear more.
 HEARS = {
-    "carts-products": {"product.published.v1", "product.changed.v1", "product.withdrawn.v1"},
+    "carts-products": {"product.published.v2", "product.changed.v2", "product.withdrawn.v1"},
     "notifications-facts": {
         "user.registered.v1",
         "order.confirmed.v1",

@@ -21,6 +21,7 @@ class _Variant(BaseModel):
     amount_minor: int
     currency: str
     weight_grams: int
+    tax_class: str = "standard"  # the first versions of these events do not tell
 
 
 class _ProductFact(Fact):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
-from catalog.model import (
+from catalog.model.product import (
     ATTRIBUTES_MAX,
     CATEGORIES_MAX,
     DESCRIPTION_LENGTH_MAX,
@@ -22,6 +22,7 @@ from catalog.model import (
     WEIGHT_GRAMS_MAX,
     Content,
     Image,
+    TaxClass,
     Variant,
 )
 from catalog.ports import ProductQuery, Sort
@@ -67,6 +68,7 @@ class VariantBody(RequestModel):
     compare_at: MoneyBody | None = None
     weight_grams: int = Field(default=0, ge=0, le=WEIGHT_GRAMS_MAX)
     barcode: str | None = None
+    tax_class: TaxClass = TaxClass.STANDARD
 
     def variant(self) -> Variant:
         return Variant(
@@ -76,6 +78,7 @@ class VariantBody(RequestModel):
             compare_at=self.compare_at.money() if self.compare_at is not None else None,
             weight_grams=self.weight_grams,
             barcode=self.barcode,
+            tax_class=self.tax_class,
         )
 
 

@@ -12,20 +12,20 @@ The search index lives in the same table: catalog.search.
 encode for a product of many variants. `kind` is PRODUCT; with pk it makes the sparse index
 `products` (keys only), by which all products are listed without a scan.
 
-A write changes the product, its claims and its outbox item in one transaction of at most 100
-items. Only a product of more than 98 SKUs does not fit; the claims that do not are made just
+A write changes the product, its claims and its outbox items in one transaction of at most 100
+items. Only a product of more than 97 SKUs does not fit; the claims that do not are made just
 before. A claim without its product harms nobody: the repeated write finds it and goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
-from catalog.model import (
+from catalog.model.product import (
     CONTENT_BYTES_MAX,
     Content,
     InvalidProductError,
@@ -58,8 +58,8 @@ _IS_THE_ONE_READ = "#version = :read"
 _IS_FREE_OR_OURS = "attribute_not_exists(pk) OR #handle = :handle"
 _IS_OURS = "#handle = :handle"
 
-# The product and its outbox item; the rest of the transaction is for claims.
-_CLAIMS_MAX = TRANSACTION_ITEMS_MAX - 2
+# The product, and its event in two versions; the rest of the transaction is for claims.
+_CLAIMS_MAX = TRANSACTION_ITEMS_MAX - 3
 
 _CONTENT = TypeAdapter(Content)
 
@@ -91,10 +91,10 @@ class DynamoDBProducts:
         return read_product(from_item(answer["Item"])) if "Item" in answer else None
 
     def find_many(self, handles: Iterable[str]) -> dict[str, Product]:
-        """Read products by handle, perhaps a moment old; unknown ones are left out."""
+        """Read products by handle, as the last writes left them; unknown ones are left out."""
         keys = [product_key(handle) for handle in dict.fromkeys(handles)]
-        found = (read_product(item) for item in get_all(self._client, self._table, keys))
-        return {product.handle: product for product in found}
+        found = get_all(self._client, self._table, keys, consistent=True)
+        return {product.handle: product for product in map(read_product, found)}
 
     def handles(self, limit: int, after: Position | None) -> Page[str]:
         """List the handles of all products, on sale or not, in the order of their letters.
@@ -117,8 +117,8 @@ class DynamoDBProducts:
         more = "LastEvaluatedKey" in answer
         return Page(found, {"handle": found[-1]} if more and found else None)
 
-    def save(self, product: Product, *, replacing: Product | None, event: Event | None) -> None:
-        """Write the product, its claims on its SKUs and the event, all or nothing.
+    def save(self, product: Product, *, replacing: Product | None, events: Sequence[Event]) -> None:
+        """Write the product, its claims on its SKUs and the events, all or nothing.
 
         Raises
         ------
@@ -144,8 +144,8 @@ class DynamoDBProducts:
         writes = [put]
         writes += [self._claim(sku, product.handle) for sku in claimed]
         writes += [self._give_up(sku, product.handle) for sku in removed]
-        if event is not None:
-            writes.append(outbox_put(self._table, product_key(product.handle)["pk"], event))
+        key = product_key(product.handle)
+        writes += [outbox_put(self._table, key["pk"], event) for event in events]
         self._write(product.handle, writes, [None, *claimed])
 
     def _write(self, handle: str, writes: list[dict[str, Any]], skus: Iterable[str | None]) -> None:

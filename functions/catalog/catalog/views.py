@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from catalog.api import EXPORT_BYTES_MAX, BatchedProduct, WholeProduct
-from catalog.model import TEXT_LENGTH_MAX, Content, Image, Outcome, Product, Variant
+from catalog.model.product import (
+    TEXT_LENGTH_MAX,
+    Content,
+    Image,
+    Outcome,
+    Product,
+    TaxClass,
+    Variant,
+)
 from catalog.ports import Category, Page, Position, Summary
 from tradepost.kernel.errors import DomainError
 from tradepost.kernel.money import Money
@@ -30,6 +38,7 @@ class VariantView(View):
     compare_at: Amount | None
     weight_grams: int
     barcode: str | None
+    tax_class: TaxClass
 
 
 class ProductView(View):
@@ -234,6 +243,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
         "compare_at": _money(variant.compare_at),
         "weight_grams": variant.weight_grams,
         "barcode": variant.barcode,
+        "tax_class": variant.tax_class,
     }
 
 

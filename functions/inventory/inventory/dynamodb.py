@@ -5,8 +5,10 @@ The `inventory` table.
     SKU#<sku>       STOCK#main      stock level   sku, available, held (units)
     SKU#<sku>       ENTRY#<id>      ledger entry  kind, movements, reason, occurred_at
     HOLD#<order>    CHUNK#<nnnn>    hold          total, state, lines, edit, held_until, expiring
+    HOLD#<order>    CHUNK#EDIT<nnnn>#<nnnn>  the same, of units that an edit added: its number first
     HOLD#<order>    ENTRY#<nnnn>#<kind>  ledger entry of a chunk, the same attributes; an edit's
-                                         kind is TAKEN_BACK#<its number>
+                                         kind is TAKEN_BACK#<its number>. Of added units:
+                                         ENTRY#EDIT<nnnn>#<nnnn>#<kind>
     RETURN#<id>     ENTRY#RESTOCKED ledger entry  the same, and order_id, scrapped: [sku, quantity]
 
 A ledger entry is written in the transaction of the change it explains and never changed: for
@@ -45,7 +47,14 @@ from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id, new_id
 from tradepost.platform.due import DueIndex
-from tradepost.platform.dynamodb import Item, failed_conditions, from_item, get_all, to_item
+from tradepost.platform.dynamodb import (
+    Item,
+    beginning_with,
+    failed_conditions,
+    from_item,
+    get_all,
+    to_item,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -97,7 +106,9 @@ class DynamoDBStock:
             *[self._move(line, _EFFECT[HoldState.HELD], _HAS_ENOUGH) for line in chunk.lines],
         ]
         if chunk.number > 0:
-            writes.append(self._check_first_stands(chunk.order_id))
+            writes.append(self._check_first_stands(chunk.order_id, chunk.added_by))
+        if chunk.added_by > 0:
+            writes.append(self._check_first_stands(chunk.order_id, 0))
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
@@ -117,13 +128,8 @@ class DynamoDBStock:
         raise HoldReleasedError(chunk.order_id) from error
 
     def chunks(self, order_id: str) -> list[HoldChunk]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :chunk)",
-            ExpressionAttributeValues=to_item({":pk": _hold_pk(order_id), ":chunk": "CHUNK#"}),
-            ConsistentRead=True,
-        )
-        return [_to_chunk(order_id, from_item(item)) for page in pages for item in page["Items"]]
+        items = beginning_with(self._client, self._table, _hold_pk(order_id), "CHUNK#")
+        return [_to_chunk(order_id, item) for item in items]
 
     def commit_chunk(self, chunk: HoldChunk) -> None:
         effect = _EFFECT[HoldState.COMMITTED]
@@ -164,7 +170,7 @@ class DynamoDBStock:
         effect = _RELEASE_EFFECT[HoldState.COMMITTED]
         entry = _entry(
             _hold_pk(chunk.order_id),
-            f"ENTRY#{chunk.number:04d}#TAKEN_BACK#{left.edit}",
+            f"ENTRY#{_name(chunk.added_by, chunk.number)}#TAKEN_BACK#{left.edit}",
             "TAKEN_BACK",
             [_movement(line.sku, line.quantity, 0) for line in given_back],
         )
@@ -179,8 +185,8 @@ class DynamoDBStock:
             failed_conditions(error)
             raise StaleError(f"the hold of {chunk.order_id} moved on") from error
 
-    def bar_hold(self, order_id: str) -> HoldChunk:
-        tombstone = HoldChunk(order_id, 0, 1, HoldState.RELEASED, ())
+    def bar_hold(self, order_id: str, edit: int = 0) -> HoldChunk:
+        tombstone = HoldChunk(order_id, 0, 1, HoldState.RELEASED, (), edit=edit, added_by=edit)
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -206,7 +212,7 @@ class DynamoDBStock:
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=to_item(_chunk_key(chunk.order_id, chunk.number)),
+                Key=to_item(_chunk_key(chunk)),
                 UpdateExpression="SET #held_until = :held_until",
                 ConditionExpression=_IS_IN_STATE,
                 ExpressionAttributeNames={"#held_until": "held_until", "#state": "state"},
@@ -373,7 +379,7 @@ class DynamoDBStock:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": to_item(_chunk_key(chunk.order_id, chunk.number)),
+                "Key": to_item(_chunk_key(chunk)),
                 "UpdateExpression": "SET #state = :to REMOVE #expiring",
                 # Its lines are moved as they were read, so an edit must not have come between.
                 "ConditionExpression": f"{_IS_IN_STATE} AND {_STANDS_AT_EDIT}",
@@ -393,7 +399,7 @@ class DynamoDBStock:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": to_item(_chunk_key(chunk.order_id, chunk.number)),
+                "Key": to_item(_chunk_key(chunk)),
                 "UpdateExpression": "SET #lines = :lines, #edit = :edit",
                 "ConditionExpression": f"{_IS_IN_STATE} AND {_STANDS_AT_EDIT}",
                 "ExpressionAttributeNames": {
@@ -412,11 +418,12 @@ class DynamoDBStock:
             }
         }
 
-    def _check_first_stands(self, order_id: str) -> Any:
+    def _check_first_stands(self, order_id: str, added_by: int) -> Any:
+        first = {"pk": _hold_pk(order_id), "sk": f"CHUNK#{_name(added_by, 0)}"}
         return {
             "ConditionCheck": {
                 "TableName": self._table,
-                "Key": to_item(_chunk_key(order_id, 0)),
+                "Key": to_item(first),
                 "ConditionExpression": _STILL_STANDS,
                 "ExpressionAttributeNames": {"#state": "state"},
                 "ExpressionAttributeValues": to_item({":released": HoldState.RELEASED}),
@@ -436,13 +443,21 @@ def _level_key(sku: str) -> dict[str, str]:
     return {"pk": _sku_pk(sku), "sk": f"STOCK#{MAIN_WAREHOUSE}"}
 
 
-def _chunk_key(order_id: str, number: int) -> dict[str, str]:
-    return {"pk": _hold_pk(order_id), "sk": f"CHUNK#{number:04d}"}
+def _chunk_key(chunk: HoldChunk) -> dict[str, str]:
+    return {
+        "pk": _hold_pk(chunk.order_id),
+        "sk": f"CHUNK#{_name(chunk.added_by, chunk.number)}",
+    }
+
+
+def _name(added_by: int, number: int) -> str:
+    """Name a chunk within its order: those bought at first sort before those added."""
+    return f"EDIT{added_by:04d}#{number:04d}" if added_by else f"{number:04d}"
 
 
 def _chunk_item(chunk: HoldChunk, state: HoldState) -> Item:
     return {
-        **_chunk_key(chunk.order_id, chunk.number),
+        **_chunk_key(chunk),
         "total": chunk.total,
         "state": state,
         "lines": _lines(chunk),
@@ -459,7 +474,7 @@ def _chunk_entry(chunk: HoldChunk, kind: HoldState, effect: dict[str, int]) -> I
         _movement(line.sku, effect["available"] * line.quantity, effect["held"] * line.quantity)
         for line in chunk.lines
     ]
-    sk = f"ENTRY#{chunk.number:04d}#{kind}"
+    sk = f"ENTRY#{_name(chunk.added_by, chunk.number)}#{kind}"
     return _entry(_hold_pk(chunk.order_id), sk, kind, movements)
 
 
@@ -482,12 +497,14 @@ def _to_level(item: Item) -> StockLevel:
 
 
 def _to_chunk(order_id: str, item: Item) -> HoldChunk:
+    *edit, number = item["sk"].removeprefix("CHUNK#").split("#")
     return HoldChunk(
         order_id=order_id,
-        number=int(item["sk"].removeprefix("CHUNK#")),
+        number=int(number),
         total=item["total"],
         state=HoldState(item["state"]),
         lines=tuple(HoldLine(line["sku"], line["quantity"]) for line in item["lines"]),
         held_until=from_text(item["held_until"]) if "held_until" in item else None,
         edit=item["edit"],
+        added_by=int(edit[0].removeprefix("EDIT")) if edit else 0,
     )

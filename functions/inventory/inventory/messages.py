@@ -26,10 +26,12 @@ class OrderLines(StepInput):
         return [HoldLine(line.sku, line.quantity) for line in self.lines]
 
 
-class EditedLines(OrderLines):
-    """What an order's edit leaves of it, and the edit's number."""
-
+class OrderEdit(StepInput):
     number: int = Field(ge=1)
+
+
+class EditedLines(OrderLines, OrderEdit):
+    """What an order's edit leaves of it or adds to it, and the edit's number."""
 
 
 class _ReturnedLine(_Line):
@@ -55,6 +57,7 @@ def hold_told(order_id: str, chunks: Sequence[HoldChunk]) -> dict[str, Any]:
                 "number": chunk.number,
                 "total": chunk.total,
                 "state": chunk.state,
+                "added_by": chunk.added_by,
                 "held_until": to_text(chunk.held_until) if chunk.held_until else None,
                 "lines": [{"sku": line.sku, "quantity": line.quantity} for line in chunk.lines],
             }

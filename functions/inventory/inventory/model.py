@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -86,7 +86,10 @@ class HoldLine:
 
 @dataclass(frozen=True, slots=True)
 class HoldChunk:
-    """One transaction's worth of an order's hold: chunk `number` of `total`, counted from 0."""
+    """One transaction's worth of an order's hold: chunk `number` of `total`, counted from 0.
+
+    The units that an edit adds are chunks of their own, counted anew.
+    """
 
     order_id: str
     number: int
@@ -95,10 +98,10 @@ class HoldChunk:
     lines: tuple[HoldLine, ...]
     held_until: datetime | None = None  # None for a tombstone
     edit: int = 0  # the number of the order's edit that it stands at
+    added_by: int = 0  # the number of the edit that added it; 0: it was bought at first
 
-    def left_at(self, edit: int, lines: Iterable[HoldLine]) -> HoldChunk:
+    def left_at(self, edit: int, left: Mapping[str, int]) -> HoldChunk:
         """Return the chunk as an edit leaves it, which never adds to it."""
-        left = {line.sku: line.quantity for line in lines}
         kept = (HoldLine(one.sku, min(one.quantity, left.get(one.sku, 0))) for one in self.lines)
         return replace(self, edit=edit, lines=tuple(line for line in kept if line.quantity))
 

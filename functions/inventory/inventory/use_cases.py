@@ -1,5 +1,5 @@
-"""What is done with stock: hold, commit, take back, release, expire; restock, receive, adjust,
-count."""
+"""What is done with stock: hold, commit, add, take back, release, expire; restock, receive,
+adjust, count."""
 
 from __future__ import annotations
 
@@ -58,12 +58,65 @@ def reserve_stock(
     wanted = summed(lines)
     if not wanted:
         raise EmptyHoldError("an order holds at least one unit")
-    chunks = _chunked(wanted)
+    chunks = _chunked(wanted, HOLD_CHUNK_LINES_MAX)
     for number, chunk in enumerate(chunks):
         stock.hold_chunk(
             HoldChunk(order_id, number, len(chunks), HoldState.HELD, tuple(chunk)),
             held_until=now() + _HOLD_LIFETIME,
         )
+
+
+def hold_added(
+    order_id: str, edit: int, lines: Sequence[HoldLine], *, stock: StockRepository, now: Clock
+) -> None:
+    """Hold the units that an edit adds to an order, all or none, once per edit.
+
+    Safe to repeat and to run twice at once, as `reserve_stock` is; `release_added` undoes it.
+
+    Raises
+    ------
+    OutOfStockError
+        A SKU has too few units available.
+    HoldReleasedError
+        The edit was undone first, or the whole order: this call came too late.
+    """
+    # Two chunks have to stand besides: the order's first, and the edit's.
+    chunks = _chunked(summed(lines), HOLD_CHUNK_LINES_MAX - 1)
+    for number, chunk in enumerate(chunks):
+        stock.hold_chunk(
+            HoldChunk(
+                order_id,
+                number,
+                len(chunks),
+                HoldState.HELD,
+                tuple(chunk),
+                edit=edit,
+                added_by=edit,
+            ),
+            held_until=now() + _HOLD_LIFETIME,
+        )
+
+
+def commit_added(order_id: str, edit: int, *, stock: StockRepository) -> None:
+    """Sell what is held for an edit, once. Safe to repeat.
+
+    Raises
+    ------
+    HoldLostError
+        The edit does not hold all its units, or they were released.
+    """
+    _commit(order_id, edit, stock)
+
+
+def release_added(order_id: str, edit: int, *, stock: StockRepository) -> None:
+    """Give back what an edit holds or has bought, and bar it from holding again.
+
+    Safe to repeat, to run before the hold and to run beside it.
+    """
+    stock.bar_hold(order_id, edit)
+    for chunk in stock.chunks(order_id):
+        if chunk.added_by == edit and chunk.state is not HoldState.RELEASED:
+            stock.release_chunk(chunk)
 
 
 def commit_stock(order_id: str, *, stock: StockRepository) -> None:
@@ -74,7 +127,11 @@ def commit_stock(order_id: str, *, stock: StockRepository) -> None:
     HoldLostError
         The order does not hold all its lines, or some were released.
     """
-    chunks = stock.chunks(order_id)
+    _commit(order_id, 0, stock)
+
+
+def _commit(order_id: str, edit: int, stock: StockRepository) -> None:
+    chunks = [chunk for chunk in stock.chunks(order_id) if chunk.added_by == edit]
     if not chunks or len(chunks) != chunks[0].total:
         raise HoldLostError(order_id)
     for chunk in chunks:
@@ -87,8 +144,9 @@ def take_back(
 ) -> None:
     """Leave an order these units of those it has bought, once per edit, and sell the rest again.
 
-    A chunk that stands at this edit or a later one stays as it is, and so does one that was
-    released: it has given everything back. Safe to repeat, late too.
+    What was added last is taken back first. A chunk that stands at this edit or a later one stays
+    as it is, and so does one that was released: it has given everything back. Safe to repeat,
+    late too.
 
     Raises
     ------
@@ -98,24 +156,30 @@ def take_back(
     chunks = stock.chunks(order_id)
     if not chunks:
         raise HoldLostError(order_id)
+    left = {line.sku: line.quantity for line in summed(lines)}
     for chunk in chunks:
         if chunk.state is HoldState.HELD:
             raise HoldLostError(order_id)
-        if chunk.state is HoldState.COMMITTED and chunk.edit < edit:
-            stock.shrink_chunk(chunk, chunk.left_at(edit, lines))
+        if chunk.state is HoldState.RELEASED:
+            continue
+        kept = chunk if chunk.edit >= edit else chunk.left_at(edit, left)
+        if kept is not chunk:
+            stock.shrink_chunk(chunk, kept)
+        for line in kept.lines:
+            left[line.sku] = max(0, left.get(line.sku, 0) - line.quantity)
 
 
 def release_stock(order_id: str, *, stock: StockRepository) -> None:
     """Give back whatever an order holds or has bought, and bar it from holding again.
 
     Safe to repeat, to run before the hold and to run beside it. The first chunk goes first: from
-    then on no further chunk can be held, so those read afterwards are all there will ever be.
+    then on no further chunk can be held, so those read afterwards are all there will ever be,
+    with what edits have added.
     """
-    first = stock.bar_hold(order_id)
-    if first.total > 1:
-        for chunk in stock.chunks(order_id):
-            if chunk.state is not HoldState.RELEASED:
-                stock.release_chunk(chunk)
+    stock.bar_hold(order_id)
+    for chunk in stock.chunks(order_id):
+        if chunk.state is not HoldState.RELEASED:
+            stock.release_chunk(chunk)
 
 
 def sweep_holds(*, stock: StockRepository, orders: Orders, now: Clock) -> int:
@@ -226,8 +290,5 @@ def count_stock(
     raise StaleError("the stock kept changing while it was counted")
 
 
-def _chunked(lines: Sequence[HoldLine]) -> list[Sequence[HoldLine]]:
-    return [
-        lines[start : start + HOLD_CHUNK_LINES_MAX]
-        for start in range(0, len(lines), HOLD_CHUNK_LINES_MAX)
-    ]
+def _chunked(lines: Sequence[HoldLine], lines_max: int) -> list[Sequence[HoldLine]]:
+    return [lines[start : start + lines_max] for start in range(0, len(lines), lines_max)]

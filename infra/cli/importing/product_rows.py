@@ -23,6 +23,8 @@ _COUNT = re.compile(r"-?\d{1,15}(?:\.0*)?")
 _GRAMS = re.compile(r"\d{1,9}(?:\.\d*)?")
 _OPTIONS = ("option1", "option2", "option3")
 
+_NO = frozenset({"false", "no", "0"})
+
 # How Shopify writes that there is nothing to choose.
 _NO_CHOICE = ("Title", "Default Title")
 
@@ -79,7 +81,8 @@ def read_product(
             continue
         variants.append(
             {**price, "sku": sku, "option_values": values, "weight_grams": weight,
-             "barcode": _one_line(row["barcode"].lstrip("'")) or None}
+             "barcode": _one_line(row["barcode"].lstrip("'")) or None,
+             "tax_class": "zero" if row["taxable"].lower() in _NO else "standard"}
         )  # fmt: skip
         if count is not None:
             on_hand[sku] = count
@@ -228,7 +231,7 @@ def _categories(first: _Row) -> list[str]:
 
 
 def _is_published(first: _Row) -> bool:
-    return first["published"].lower() not in {"false", "no", "0"} and first["status"].lower() in {
+    return first["published"].lower() not in _NO and first["status"].lower() in {
         "",
         "active",
     }

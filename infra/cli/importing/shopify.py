@@ -38,6 +38,7 @@ _COLUMNS = {
     "option3_value": ("option3 value",),
     "sku": ("variant sku", "sku"),
     "grams": ("variant grams", "weight value (grams)"),
+    "taxable": ("variant taxable", "charge tax"),
     "quantity": ("variant inventory qty", "inventory quantity"),
     "price": ("variant price", "price"),
     "compare_at": ("variant compare at price", "compare-at price"),

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from catalog import use_cases
 from catalog.api import EXPORT_BYTES_MAX, WholeProduct
 from catalog.dynamodb import DynamoDBProducts
-from catalog.model import (
+from catalog.model.product import (
     VARIANTS_MAX,
     Content,
     InvalidProductError,
@@ -18,8 +17,10 @@ from catalog.model import (
     SKUTakenError,
     StaleProductError,
     TooManySKUChangesError,
+    VersionMismatchError,
     new_product,
 )
+from catalog.use_cases import editing
 from tradepost.kernel.clock import utc_now
 
 
@@ -32,8 +33,12 @@ def variants(*skus: str) -> list[dict[str, Any]]:
     return [{"sku": sku, "option_values": [sku], "price": price} for sku in skus]
 
 
+def one_variant(**fields: Any) -> list[dict[str, Any]]:
+    return [{"sku": "ONE", "price": {"amount_minor": 500, "currency": "GBP"}, **fields}]
+
+
 def put(products: DynamoDBProducts, wanted: Content) -> Outcome:
-    _, outcome = use_cases.put_product(
+    _, outcome = editing.put_product(
         wanted,
         stored=products.find(wanted.handle),
         correlation_id="req_1",
@@ -49,7 +54,7 @@ def events(items: Any, handle: str) -> list[dict[str, Any]]:
         for item in items(f"PRODUCT#{handle}")
         if item["sk"].startswith("OUTBOX#")
     ]
-    return sorted(bodies, key=lambda body: body["version"])
+    return sorted(bodies, key=lambda body: (body["version"], body["type"]))
 
 
 def export_pages(shop: Any, limit: int = 50) -> list[list[dict[str, Any]]]:
@@ -227,7 +232,9 @@ def test_each_change_on_sale_is_told_once_with_a_version_counting_up(shop, a_pro
 
     assert [(event["type"], event["version"]) for event in told] == [
         ("product.published.v1", 2),
+        ("product.published.v2", 2),
         ("product.changed.v1", 3),
+        ("product.changed.v2", 3),
         ("product.withdrawn.v1", 4),
     ]
     assert told[0]["variants"][0] == {
@@ -237,9 +244,96 @@ def test_each_change_on_sale_is_told_once_with_a_version_counting_up(shop, a_pro
         "currency": "GBP",
         "weight_grams": 0,
     }
-    assert told[1]["removed_skus"] == ["S"]
-    assert told[2]["skus"] == ["M", "L"]
+    assert told[1]["variants"][0] == {**told[0]["variants"][0], "tax_class": "standard"}
+    assert [told[2]["removed_skus"], told[3]["removed_skus"]] == [["S"], ["S"]]
+    assert told[4]["skus"] == ["M", "L"]
     assert {event["correlation_id"] for event in told} == {"req_test"}
+
+
+def test_staff_see_a_product_that_is_not_on_sale_with_its_version(shop, a_product):
+    shop.put("mug", a_product(published=False))
+    shop.put("mug", a_product(published=False, amount=1300))
+
+    shown = shop.call("GET", "/v1/staff/products/{handle}", handle="mug")
+    unknown = shop.call("GET", "/v1/staff/products/{handle}", handle="cup")
+    customer = shop.call("GET", "/v1/staff/products/{handle}", handle="mug", role="customer")
+
+    assert (shown.status, shown.body["version"], shown.headers["ETag"]) == (200, 2, '"2"')
+    assert (unknown.status, unknown.body["code"]) == (404, "product_not_found")
+    assert customer.status == 403
+
+
+def test_an_editor_replaces_the_version_that_was_read(shop, a_product):
+    read = shop.put("mug", a_product())
+
+    changed = shop.put("mug", a_product(amount=1300), seen=read.body["version"])
+
+    assert (changed.status, changed.body["outcome"]) == (200, "changed")
+    assert changed.headers["ETag"] == '"2"'
+
+
+def test_of_two_editors_who_read_one_version_the_second_is_refused(shop, a_product, items):
+    shop.put("mug", a_product())
+
+    first = shop.put("mug", a_product(amount=1300), seen=1)
+    before = items()
+    second = shop.put("mug", a_product(amount=1400), seen=1)
+    third = shop.withdraw("mug", seen=1)
+
+    assert first.status == 200
+    assert [(refused.status, refused.body["code"]) for refused in (second, third)] == [
+        (412, "version_mismatch")
+    ] * 2
+    assert (second.body["version"], third.body["version"]) == (2, 2)
+    assert items() == before
+
+
+def test_an_editor_overtaken_between_reading_and_writing_is_refused_too(products, a_product):
+    put(products, content(a_product, "mug"))
+    read = products.find("mug")
+    put(products, content(a_product, "mug", amount=1300))
+
+    with pytest.raises(VersionMismatchError) as refusal:
+        editing.put_product(
+            content(a_product, "mug", amount=1400),
+            stored=read,
+            version=1,
+            correlation_id="req_1",
+            products=products,
+            now=utc_now,
+        )
+
+    assert refusal.value.version == 2
+    assert products.find("mug").content.price_from.amount_minor == 1300
+
+
+def test_an_edit_whose_answer_was_lost_may_be_sent_again(shop, a_product):
+    shop.put("mug", a_product())
+    shop.put("mug", a_product(amount=1300), seen=1)
+
+    again = shop.put("mug", a_product(amount=1300), seen=1)
+
+    assert (again.status, again.body["outcome"], again.body["version"]) == (200, "unchanged", 2)
+
+
+def test_an_edit_of_a_product_that_is_not_there_creates_none(shop, a_product):
+    refused = shop.put("mug", a_product(), seen=1)
+
+    assert (refused.status, refused.body["version"]) == (412, 0)
+    assert shop.show("mug").status == 404
+
+
+def test_a_variants_tax_class_is_shown_and_told(shop, a_product, items):
+    shop.put("bread", a_product(variants=one_variant(tax_class="zero")))
+
+    assert shop.show("bread").body["variants"][0]["tax_class"] == "zero"
+    assert events(items, "bread")[1]["variants"][0]["tax_class"] == "zero"
+
+
+def test_a_tax_class_that_no_country_has_a_rate_for_is_refused(shop, a_product):
+    refused = shop.put("bread", a_product(variants=one_variant(tax_class="luxury")))
+
+    assert (refused.status, refused.body["code"]) == (422, "invalid_request")
 
 
 def test_two_writers_who_read_one_version_do_not_both_write(products, a_product):
@@ -247,9 +341,9 @@ def test_two_writers_who_read_one_version_do_not_both_write(products, a_product)
     read = products.find("mug")
     cheap, dear = content(a_product, "mug", amount=1), content(a_product, "mug", amount=9)
 
-    products.save(read.revised(cheap, at=utc_now()), replacing=read, event=None)
+    products.save(read.revised(cheap, at=utc_now()), replacing=read, events=())
     with pytest.raises(StaleProductError):
-        products.save(read.revised(dear, at=utc_now()), replacing=read, event=None)
+        products.save(read.revised(dear, at=utc_now()), replacing=read, events=())
 
     assert products.find("mug").content == cheap
 
@@ -259,7 +353,7 @@ def test_a_writer_who_was_overtaken_reads_again_and_writes_last(products, a_prod
     outdated = products.find("mug")
     put(products, content(a_product, "mug", amount=1))
 
-    product, outcome = use_cases.put_product(
+    product, outcome = editing.put_product(
         content(a_product, "mug", amount=9),
         stored=outdated,
         correlation_id="req_1",
@@ -273,9 +367,9 @@ def test_a_writer_who_was_overtaken_reads_again_and_writes_last(products, a_prod
 def test_two_products_cannot_both_be_created_with_one_sku(products, a_product):
     mug, cup = content(a_product, "mug", sku="X"), content(a_product, "cup", sku="X")
 
-    products.save(new_product(mug, at=utc_now()), replacing=None, event=None)
+    products.save(new_product(mug, at=utc_now()), replacing=None, events=())
     with pytest.raises(SKUTakenError) as refusal:
-        products.save(new_product(cup, at=utc_now()), replacing=None, event=None)
+        products.save(new_product(cup, at=utc_now()), replacing=None, events=())
 
     assert (refusal.value.sku, refusal.value.holder) == ("X", "mug")
     assert products.find("cup") is None
@@ -298,7 +392,7 @@ def test_the_largest_product_exchanges_many_skus_at_once_but_not_all(products, a
 
     with pytest.raises(TooManySKUChangesError):
         put(products, content(a_product, "mug", options=["Size"], variants=variants(*other)))
-    mixed = variants(*skus[:2], *other[:98])
+    mixed = variants(*skus[:3], *other[:97])
     put(products, content(a_product, "mug", options=["Size"], variants=mixed))
 
     assert {item["pk"] for item in items("SKU#")} == {f"SKU#{sku['sku']}" for sku in mixed}

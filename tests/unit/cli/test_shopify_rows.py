@@ -17,7 +17,7 @@ APPAREL = Path(__file__).parents[4] / "shared" / "data" / "shopify" / "apparel.c
 HEADING = (
     "Handle,Title,Body (HTML),Option1 Name,Option1 Value,Variant SKU,Variant Grams,"
     "Variant Inventory Qty,Variant Price,Variant Compare At Price,Image Src,Image Position,"
-    "Image Alt Text,Status,Published,Some Metafield\n"
+    "Image Alt Text,Status,Published,Variant Taxable,Some Metafield\n"
 )
 
 Read = Callable[..., tuple[list[Draft], list[BadRow], Notes]]
@@ -37,7 +37,7 @@ def read() -> Read:
 
 def row(handle: str = "mug", **cells: str) -> str:
     names = ["title", "html", "option", "value", "sku", "grams", "quantity", "price", "before",
-             "image", "position", "alt", "status", "published", "metafield"]  # fmt: skip
+             "image", "position", "alt", "status", "published", "taxable", "metafield"]  # fmt: skip
     assert set(cells) <= set(names)
     return ",".join([handle, *(cells.get(name, "") for name in names)]) + "\n"
 
@@ -256,3 +256,10 @@ def test_a_real_export_is_read_without_a_bad_row(read):
     assert sum(len(draft.body["variants"]) for draft in drafts) == 22
     assert notes.derived_skus == 22
     assert drafts[1].body["options"] == ["Size"]
+
+
+@pytest.mark.parametrize(
+    ("taxable", "tax_class"), [("", "standard"), ("TRUE", "standard"), ("false", "zero")]
+)
+def test_what_is_not_taxable_has_the_tax_class_zero(read, taxable, tax_class):
+    assert read(a_row(taxable=taxable))[0][0].body["variants"][0]["tax_class"] == tax_class

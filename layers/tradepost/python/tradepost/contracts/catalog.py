@@ -21,6 +21,12 @@ class OfferedVariant(BaseModel):
     weight_grams: int = Field(ge=0)
 
 
+class TaxedVariant(OfferedVariant):
+    """A variant with the class its tax is reckoned by, which each country has a rate for."""
+
+    tax_class: Literal["standard", "reduced", "zero"]
+
+
 class ProductPublishedV1(Event):
     """A product is on sale, for the first time or again. Its variants may be put in carts."""
 
@@ -32,6 +38,17 @@ class ProductPublishedV1(Event):
     variants: tuple[OfferedVariant, ...] = Field(min_length=1)
 
 
+class ProductPublishedV2(Event):
+    """A product is on sale, for the first time or again. Its variants may be put in carts."""
+
+    TYPE: ClassVar[str] = "product.published.v2"
+
+    type: Literal["product.published.v2"] = "product.published.v2"
+    product_id: str
+    handle: str
+    variants: tuple[TaxedVariant, ...] = Field(min_length=1)
+
+
 class ProductChangedV1(Event):
     """A product on sale changed. `variants` is the whole new list; one not in it is gone."""
 
@@ -41,6 +58,18 @@ class ProductChangedV1(Event):
     product_id: str
     handle: str
     variants: tuple[OfferedVariant, ...] = Field(min_length=1)
+    removed_skus: tuple[str, ...] = ()
+
+
+class ProductChangedV2(Event):
+    """A product on sale changed. `variants` is the whole new list; one not in it is gone."""
+
+    TYPE: ClassVar[str] = "product.changed.v2"
+
+    type: Literal["product.changed.v2"] = "product.changed.v2"
+    product_id: str
+    handle: str
+    variants: tuple[TaxedVariant, ...] = Field(min_length=1)
     removed_skus: tuple[str, ...] = ()
 
 

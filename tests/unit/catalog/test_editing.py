@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalog import use_cases
-from catalog.model import Content, InvalidProductError, Outcome, StaleProductError, Variant
+from catalog.model.product import Content, InvalidProductError, Outcome, StaleProductError, Variant
+from catalog.use_cases import editing
 from tradepost.kernel.money import Money
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -38,7 +38,7 @@ class OvertakenProducts:
     def find(self, _handle):
         return None
 
-    def save(self, product, *, replacing, event):
+    def save(self, product, *, replacing, events):
         self.attempts += 1
         raise StaleProductError(product.handle)
 
@@ -47,7 +47,7 @@ def test_a_writer_overtaken_again_and_again_gives_up_and_says_so():
     products = OvertakenProducts()
 
     with pytest.raises(StaleProductError):
-        use_cases.put_product(
+        editing.put_product(
             a_content(), stored=None, correlation_id="c", products=products, now=lambda: MONDAY
         )
 
@@ -57,40 +57,40 @@ def test_a_writer_overtaken_again_and_again_gives_up_and_says_so():
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        (None, True, "product.published.v1"),
-        (None, False, None),
-        (False, True, "product.published.v1"),
-        (False, False, None),
-        (True, True, "product.changed.v1"),
-        (True, False, "product.withdrawn.v1"),
+        (None, True, ["product.published.v2", "product.published.v1"]),
+        (None, False, []),
+        (False, True, ["product.published.v2", "product.published.v1"]),
+        (False, False, []),
+        (True, True, ["product.changed.v2", "product.changed.v1"]),
+        (True, False, ["product.withdrawn.v1"]),
     ],
 )
 def test_others_are_told_of_what_is_or_was_on_sale(before, after, told):
     saved = []
 
     class Products:
-        def save(self, product, *, replacing, event):
-            saved.append(event)
+        def save(self, product, *, replacing, events):
+            saved.append(events)
 
     stored = None
     if before is not None:
-        stored, _ = use_cases.put_product(
+        stored, _ = editing.put_product(
             a_content(published=before, title="Before"), stored=None, correlation_id="c",
             products=Products(), now=lambda: MONDAY,
         )  # fmt: skip
 
-    _, outcome = use_cases.put_product(
+    _, outcome = editing.put_product(
         a_content(published=after), stored=stored, correlation_id="c", products=Products(),
         now=lambda: MONDAY,
     )  # fmt: skip
 
     assert outcome is (Outcome.CREATED if before is None else Outcome.CHANGED)
-    assert (saved[-1].TYPE if saved[-1] is not None else None) == told
+    assert [event.TYPE for event in saved[-1]] == told
 
 
 def test_a_product_is_as_old_as_its_first_day_on_sale():
     tuesday = MONDAY.replace(day=3)
-    product = use_cases.new_product(a_content(published=False), at=MONDAY)
+    product = editing.new_product(a_content(published=False), at=MONDAY)
 
     on_sale = product.revised(a_content(), at=tuesday)
     back = on_sale.withdrawn(at=tuesday).revised(a_content(), at=tuesday.replace(day=9))

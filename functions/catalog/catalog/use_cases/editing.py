@@ -1,25 +1,29 @@
-"""What a merchant does with products and a customer does to find them."""
+"""What a merchant does with products."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from catalog.model import (
+from catalog.model.product import (
     Content,
     Outcome,
     Product,
     ProductNotFoundError,
     StaleProductError,
+    VersionMismatchError,
     new_product,
 )
-from catalog.ports import Page, Position, ProductRepository, SearchIndex
+from catalog.ports import Page, Position, ProductRepository
 from tradepost.contracts.catalog import (
     OfferedVariant,
     ProductChangedV1,
+    ProductChangedV2,
     ProductPublishedV1,
+    ProductPublishedV2,
     ProductWithdrawnV1,
+    TaxedVariant,
 )
 from tradepost.contracts.event import Event, event_id
 from tradepost.kernel.clock import Clock
@@ -27,9 +31,6 @@ from tradepost.kernel.errors import DomainError
 
 # Merchants writing one product at once; each attempt lets at least one of them through.
 _ATTEMPTS_MAX = 5
-
-# As many as fit well into the ten seconds of a function.
-REBUILT_PER_CALL_MAX = 200
 
 
 def show_product(handle: str, *, products: ProductRepository) -> Product:
@@ -47,21 +48,39 @@ def show_product(handle: str, *, products: ProductRepository) -> Product:
     return product
 
 
+def show_to_staff(handle: str, *, products: ProductRepository) -> Product:
+    """Show a product, on sale or not.
+
+    Raises
+    ------
+    ProductNotFoundError
+        There never was such a product.
+    """
+    product = products.find(handle)
+    if product is None:
+        raise ProductNotFoundError(handle)
+    return product
+
+
 def put_product(
     content: Content,
     *,
     stored: Product | None,
+    version: int | None = None,
     correlation_id: str,
     products: ProductRepository,
     now: Clock,
 ) -> tuple[Product, Outcome]:
     """Create the product or replace all of its content; `stored` is what is believed there.
 
-    The event is written with the change. The last writer wins. Safe to repeat: the same content
-    again writes nothing.
+    The events are written with the change. Without a `version` the last writer wins; with one,
+    whoever read another does not write. Safe to repeat: the same content again writes nothing,
+    whichever version it was based on.
 
     Raises
     ------
+    VersionMismatchError
+        It is not at `version`, or there is no such product yet. Nothing was written.
     SKUTakenError
         Another product has one of the SKUs.
     StaleProductError
@@ -70,6 +89,7 @@ def put_product(
     for _ in range(_ATTEMPTS_MAX):
         if stored is not None and stored.content == content:
             return stored, Outcome.UNCHANGED
+        _require_version(stored, version)
         moment = now()
         if stored is None:
             product = new_product(content, at=moment)
@@ -79,7 +99,7 @@ def put_product(
             products.save(
                 product,
                 replacing=stored,
-                event=_fact(stored, product, correlation_id=correlation_id, at=moment),
+                events=_facts(stored, product, correlation_id=correlation_id, at=moment),
             )
         except StaleProductError:
             stored = products.find(content.handle)
@@ -115,7 +135,12 @@ def put_products(
 
 
 def withdraw_product(
-    handle: str, *, correlation_id: str, products: ProductRepository, now: Clock
+    handle: str,
+    *,
+    version: int | None = None,
+    correlation_id: str,
+    products: ProductRepository,
+    now: Clock,
 ) -> None:
     """Take a product off sale. It is kept, and its SKUs stay its own; safe to repeat.
 
@@ -123,6 +148,8 @@ def withdraw_product(
     ------
     ProductNotFoundError
         There never was such a product.
+    VersionMismatchError
+        It is on sale, and not at `version`.
     StaleProductError
         Others kept writing it.
     """
@@ -132,11 +159,12 @@ def withdraw_product(
             raise ProductNotFoundError(handle)
         if not stored.is_on_sale:
             return
+        _require_version(stored, version)
         moment = now()
         product = stored.withdrawn(at=moment)
-        event = _fact(stored, product, correlation_id=correlation_id, at=moment)
+        events = _facts(stored, product, correlation_id=correlation_id, at=moment)
         try:
-            products.save(product, replacing=stored, event=event)
+            products.save(product, replacing=stored, events=events)
         except StaleProductError:
             continue
         return
@@ -152,78 +180,61 @@ def export_products(
     return Page(tuple(found[handle] for handle in page.items if handle in found), page.after)
 
 
-def index_products(changed: Sequence[Product], *, index: SearchIndex) -> frozenset[str]:
-    """Make changed products findable as they now are, whatever order the changes come in.
-
-    Returns the handles that should come again.
-    """
-    newest: dict[str, Product] = {}
-    for product in changed:
-        known = newest.get(product.handle)
-        if known is None or known.version < product.version:
-            newest[product.handle] = product
-    return index.update(list(newest.values()))
+def _require_version(stored: Product | None, version: int | None) -> None:
+    at = stored.version if stored is not None else 0
+    if version is not None and version != at:
+        raise VersionMismatchError(at)
 
 
-def rebuild_search(
-    after: Position | None, *, products: ProductRepository, index: SearchIndex
-) -> tuple[int, Position | None]:
-    """Build the index anew for the next products, as many as one call manages.
-
-    Returns how many those were and where to go on; None when all are done. Searches go on being
-    answered meanwhile. Safe to repeat, from anywhere.
-    """
-    page = products.handles(REBUILT_PER_CALL_MAX, after)
-    found: Mapping[str, Product] = products.find_many(page.items)
-    index.rebuild(list(found.values()))
-    if page.after is None:
-        index.recount()
-    return len(found), page.after
-
-
-def _fact(
+def _facts(
     before: Product | None, after: Product, *, correlation_id: str, at: datetime
-) -> Event | None:
-    """State what others have to know of the change; None while it is not on sale."""
+) -> tuple[Event, ...]:
+    """State what others have to know of the change; nothing while it is not on sale.
+
+    Whoever still hears of the first version hears of it beside the second.
+    """
     was_on_sale = before is not None and before.is_on_sale
     if not was_on_sale and not after.is_on_sale:
-        return None
+        return ()
     kept = after.content.skus
     previous = before.content.skus if before is not None else ()
-    told: dict[str, Any] = {
-        "occurred_at": at,
-        "correlation_id": correlation_id,
-        "version": after.version,
-        "product_id": after.product_id,
-        "handle": after.handle,
-    }
 
-    def identified(event_type: str) -> str:
-        return event_id(event_type, after.product_id, after.version)
+    def told(event_type: str) -> dict[str, Any]:
+        return {
+            "event_id": event_id(event_type, after.product_id, after.version),
+            "occurred_at": at,
+            "correlation_id": correlation_id,
+            "version": after.version,
+            "product_id": after.product_id,
+            "handle": after.handle,
+        }
 
     if not after.is_on_sale:
         gone = tuple(dict.fromkeys((*previous, *kept)))
-        return ProductWithdrawnV1(event_id=identified(ProductWithdrawnV1.TYPE), skus=gone, **told)
+        return (ProductWithdrawnV1(skus=gone, **told(ProductWithdrawnV1.TYPE)),)
+    taxed = _taxed(after.content)
+    offered = tuple(OfferedVariant(**each.model_dump(exclude={"tax_class"})) for each in taxed)
     if not was_on_sale:
-        return ProductPublishedV1(
-            event_id=identified(ProductPublishedV1.TYPE), variants=_offered(after.content), **told
+        return (
+            ProductPublishedV2(variants=taxed, **told(ProductPublishedV2.TYPE)),
+            ProductPublishedV1(variants=offered, **told(ProductPublishedV1.TYPE)),
         )
-    return ProductChangedV1(
-        event_id=identified(ProductChangedV1.TYPE),
-        variants=_offered(after.content),
-        removed_skus=tuple(sku for sku in previous if sku not in kept),
-        **told,
+    removed = tuple(sku for sku in previous if sku not in kept)
+    return (
+        ProductChangedV2(variants=taxed, removed_skus=removed, **told(ProductChangedV2.TYPE)),
+        ProductChangedV1(variants=offered, removed_skus=removed, **told(ProductChangedV1.TYPE)),
     )
 
 
-def _offered(content: Content) -> tuple[OfferedVariant, ...]:
+def _taxed(content: Content) -> tuple[TaxedVariant, ...]:
     return tuple(
-        OfferedVariant(
+        TaxedVariant(
             sku=variant.sku,
             title=content.title_of(variant),
             amount_minor=variant.price.amount_minor,
             currency=variant.price.currency,
             weight_grams=variant.weight_grams,
+            tax_class=variant.tax_class.value,
         )
         for variant in content.variants
     )

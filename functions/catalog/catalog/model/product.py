@@ -92,12 +92,30 @@ class StaleProductError(StaleError):
         self.handle = handle
 
 
+class VersionMismatchError(ConflictError):
+    """The product changed since the caller saw the version it names."""
+
+    code = "version_mismatch"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the product is at version {version}")
+        self.version = version
+
+
 class Outcome(StrEnum):
     """What writing a product came to."""
 
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+
+
+class TaxClass(StrEnum):
+    """What kind of goods a variant is to a tax office; each country has its rate for each."""
+
+    STANDARD = "standard"
+    REDUCED = "reduced"
+    ZERO = "zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +141,7 @@ class Variant:
     compare_at: Money | None  # what it cost before, or costs elsewhere; for show
     weight_grams: int
     barcode: str | None
+    tax_class: TaxClass = TaxClass.STANDARD  # of products kept before there were classes, too
 
     def __post_init__(self) -> None:
         if len(self.sku) > SKU_LENGTH_MAX or not _SKU.fullmatch(self.sku):
