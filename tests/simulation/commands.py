@@ -86,6 +86,9 @@ def meetings() -> dict[str, Meeting]:
         Meeting(before, ("checkout", name), (_BEFORE["checkout"], _BEFORE[name]))
         for name in _BEFORE
     ]
+    # What an edit takes out and a refund has given back already, an operator has to judge.
+    contested = replace(after, ends=_ANY_END | {"NEEDS_ATTENTION"})
     for one, other in combinations_with_replacement(_AFTER, 2):
-        found.append(Meeting(after, (one, other), (_AFTER[one], _AFTER[other])))
+        flow = contested if (one, other) == ("edit", "refund all") else after
+        found.append(Meeting(flow, (one, other), (_AFTER[one], _AFTER[other])))
     return {meeting.name: meeting for meeting in found}

@@ -234,7 +234,8 @@ def _mails_were_sent_once(scene: Scene, order: Any) -> None:
     if any(function.startswith("notifications-") for function in hit):
         return
     told = Counter(scene.world.account.ses.subjects())
-    twice = [subject for subject, count in told.items() if count > 1]
+    # A mail tells of one refund, and there may be several.
+    twice = [one for one, count in told.items() if count > 1 and "refund" not in one]
     _require(not twice, "Q5", f"mailed twice: {twice}")
 
 
