@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from notifications.letters import Mail
 from notifications.model import Contact, MessageInHandError, MessageStatus
 
@@ -37,7 +39,7 @@ class KnownContacts:
         return self.contact
 
     def of_letter(self, user_id: str, letter_id: str) -> Contact | None:
-        return self.contact
+        return replace(self.contact, letter="welcome", code="c0de") if self.contact else None
 
 
 class Postbag:

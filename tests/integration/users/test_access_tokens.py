@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tradepost.kernel.clock import epoch_seconds, set_clock, utc_now
 from tradepost.platform import auth, aws
 
+from .conftest import UsersAPI
+
 
 @pytest.fixture
 def logged_in(api) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tradepost.platform.dynamodb import from_item
 from users import use_cases
 from users.dynamodb import DynamoDBAccounts, DynamoDBLetters
 from users.letters import CONFIRMATION_LIFETIME, RESET_LIFETIME, WITH_A_CODE, LetterKind
-from users.model import Account
+from users.model import Account, EmailUnverifiedError
 
 from .conftest import PASSWORD, TABLE, Answer, UsersAPI
 
@@ -473,3 +473,23 @@ def test_the_host_that_a_request_names_is_no_matter(api, mia):
 
     assert "evil" not in repr(stored())
     assert "evil" not in repr(post(api))
+
+
+@pytest.mark.parametrize("role", ["support", "warehouse", "admin"])
+def test_a_role_of_the_staff_is_given_only_to_an_address_that_is_confirmed_or_vouched_for(
+    api, mia, role
+):
+    order = {"email": "mia@example.com", "role": role}
+
+    with pytest.raises(EmailUnverifiedError):
+        api.invoke("grant_role", order)
+    (welcome,) = post(api)
+    confirm(api, welcome["code"])
+
+    assert api.invoke("grant_role", order)["role"] == role
+
+
+def test_an_operator_vouches_for_an_address_they_know(api, mia):
+    order = {"email": "mia@example.com", "role": "admin", "vouched": True}
+
+    assert api.invoke("grant_role", order)["role"] == "admin"

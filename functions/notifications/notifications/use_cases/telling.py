@@ -13,9 +13,11 @@ def tell_customer(
     messages: MessageLog,
     contacts: Contacts,
     mailer: Mailer,
-    shop_url: str,
+    shop_url: str = "",
 ) -> None:
     """Send the mail that an event asks for, once per event.
+
+    `shop_url` is where the pages are that letters with a code lead to.
 
     The claim keeps two deliveries of one event from sending twice. A crash between sending and
     settling sends a second mail when the claim has lapsed: better twice than never.
