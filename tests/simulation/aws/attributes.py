@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
-from tests.simulation.aws.refusals import invalid
+from tests.simulation.aws.refusals import invalid, unfit
 
 Value = dict[str, Any]
 Item = dict[str, Value]
@@ -56,7 +56,7 @@ def number_value(amount: int | Decimal) -> Value:
 def added(left: Value, right: Value, sign: int = 1) -> Value:
     """Add or, with a sign of -1, subtract two numbers."""
     if "N" not in left or "N" not in right:
-        raise invalid(
+        raise unfit(
             "An operand in the update expression has an incorrect data type: neither is a number"
         )
     one, other = number(left["N"]), number(right["N"])
@@ -65,7 +65,7 @@ def added(left: Value, right: Value, sign: int = 1) -> Value:
     try:
         return number_value(_EXACT.add(Decimal(one), sign * Decimal(other)))
     except Inexact as error:
-        raise invalid("Number overflow or too many digits") from error
+        raise unfit("Number overflow or too many digits") from error
 
 
 def equal(left: Value, right: Value) -> bool:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.simulation.aws import expressions
 from tests.simulation.aws.attributes import Item, copied_item, item_bytes
-from tests.simulation.aws.refusals import NotModelledError, invalid, refusal
+from tests.simulation.aws.refusals import NotModelledError, UnfitError, invalid, refusal, unfit
 from tests.simulation.aws.tables import Index, Key, KeySchema, Table
 
 Parameters = Mapping[str, Any]
@@ -201,7 +201,11 @@ class DynamoDB:
                 f"[{codes}]",
                 CancellationReasons=reasons,
             )
-        if sum(item_bytes(new) for *_, new in decided if new is not None) > TRANSACTION_BYTES_MAX:
+        written = [new for *_, new in decided if new is not None]
+        if (
+            len(repr(written)) * 4 > TRANSACTION_BYTES_MAX
+            and sum(map(item_bytes, written)) > TRANSACTION_BYTES_MAX
+        ):
             raise invalid("Transaction items are larger than 4 MB")
         for table, key, old, new in decided:
             if new is not old:
@@ -315,11 +319,9 @@ class DynamoDB:
             entries.reverse()
         entries = _after(entries, asked, schema, table)
         page, last = _page(entries, asked)
-        seen = [
-            _of_index(item, index, table)
-            for _, _, item in page
-            if filtered is None or filtered.holds(item, values)
-        ]
+        seen = [_of_index(item, index, table) for _, _, item in page]
+        if filtered is not None:
+            seen = [item for item in seen if filtered.holds(item, values)]
         answer: Answer = {"Count": len(seen), "ScannedCount": len(page)}
         if asked.get("Select") != "COUNT":
             answer["Items"] = [
@@ -364,8 +366,9 @@ class DynamoDB:
 
 def _require_storable(table: Table, item: Item) -> None:
     table.require_indexable(item)
-    if item_bytes(item) > ITEM_BYTES_MAX:
-        raise invalid("Item size has exceeded the maximum allowed size")
+    # A character takes up to four bytes; most items are too small to be worth measuring.
+    if len(repr(item)) * 4 > ITEM_BYTES_MAX and item_bytes(item) > ITEM_BYTES_MAX:
+        raise unfit("Item size has exceeded the maximum allowed size")
 
 
 def _require_all_used(asked: Parameters, names: frozenset[str], values: frozenset[str]) -> None:
@@ -418,6 +421,8 @@ def _reason(error: ClientError) -> dict[str, Any]:
             "Message": response["Error"]["Message"],
             **told,
         }
+    if isinstance(error, UnfitError):
+        return {"Code": "ValidationError", "Message": response["Error"]["Message"]}
     raise error
 
 
@@ -487,6 +492,8 @@ def _page(
         is_cut = True
     else:
         is_cut = False
+    if len(entries) * ITEM_BYTES_MAX <= PAGE_BYTES_MAX:
+        return entries, entries[-1][2] if is_cut and entries else None
     size = 0
     for place, (_, _, item) in enumerate(entries):
         size += item_bytes(item)

@@ -25,7 +25,7 @@ from tests.simulation.aws.attributes import (
     length,
     plain,
 )
-from tests.simulation.aws.refusals import invalid
+from tests.simulation.aws.refusals import invalid, unfit
 
 Values = Mapping[str, Value]
 Path = tuple[str | int, ...]  # names of attributes and keys, positions in lists
@@ -420,7 +420,7 @@ def _joined(first: Operand, second: Operand) -> Operand:
     def joined(item: Item, values: Values) -> Value:
         one, other = _there(first(item, values)), _there(second(item, values))
         if "L" not in one or "L" not in other:
-            raise invalid("An operand in the update expression has an incorrect data type: no list")
+            raise unfit("An operand in the update expression has an incorrect data type: no list")
         return {"L": [*one["L"], *other["L"]]}
 
     return joined
@@ -428,7 +428,7 @@ def _joined(first: Operand, second: Operand) -> Operand:
 
 def _there(value: Value | None) -> Value:
     if value is None:
-        raise invalid(
+        raise unfit(
             "The provided expression refers to an attribute that does not exist in the item"
         )
     return value
@@ -549,7 +549,7 @@ def _with(old: Value | None, more: Value) -> Value:
     if kind == "N":
         return added(old or {"N": "0"}, more)
     if kind not in ("SS", "NS", "BS") or (old is not None and kind not in old):
-        raise invalid("An operand in the update expression has an incorrect data type: ADD")
+        raise unfit("An operand in the update expression has an incorrect data type: ADD")
     members = list(old[kind]) if old is not None else []
     return {kind: members + [one for one in copied(more)[kind] if one not in members]}
 
@@ -557,7 +557,7 @@ def _with(old: Value | None, more: Value) -> Value:
 def _without(old: Value | None, less: Value) -> Value | None:
     kind = kind_of(less)
     if kind not in ("SS", "NS", "BS") or (old is not None and kind not in old):
-        raise invalid("An operand in the update expression has an incorrect data type: DELETE")
+        raise unfit("An operand in the update expression has an incorrect data type: DELETE")
     left = [one for one in (old or {kind: []})[kind] if one not in less[kind]]
     return {kind: left} if left else None
 
@@ -599,7 +599,7 @@ def _remove(item: Item, path: Path) -> None:
 
 
 def _wrong_path() -> Exception:
-    return invalid("The document path provided in the update expression is invalid for update")
+    return unfit("The document path provided in the update expression is invalid for update")
 
 
 def projected(item: Item, parsed: Projection) -> Item:

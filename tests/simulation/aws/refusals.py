@@ -28,6 +28,16 @@ def refusal(code: str, message: str = "", **told: Any) -> ClientError:
     )
 
 
+class UnfitError(ClientError):
+    """The request is well formed, but not for the item as it is. It cancels a transaction."""
+
+
+def unfit(message: str) -> UnfitError:
+    """Make DynamoDB's error for a request that another item would have made right."""
+    error = invalid(message)
+    return UnfitError(error.response, "")
+
+
 def invalid(message: str) -> ClientError:
     """Make DynamoDB's error for a request that no state of the table could make right."""
     return refusal("ValidationException", message)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.aws.attributes import Item, kind_of, plain
-from tests.simulation.aws.refusals import invalid
+from tests.simulation.aws.refusals import invalid, unfit
 
 Key = tuple[Any, Any]  # partition and sort key, plain; None for a table without sort key
 
@@ -169,9 +169,9 @@ class Table:
                 if value is None:
                     continue
                 if kind_of(value) != self.kinds[name]:
-                    raise invalid(f"Type mismatch for Index Key {name}, Index: {index.name}")
+                    raise unfit(f"Type mismatch for Index Key {name}, Index: {index.name}")
                 if plain(value) in ("", b""):
-                    raise invalid(f"The key attribute {name} of index {index.name} is empty")
+                    raise unfit(f"The key attribute {name} of index {index.name} is empty")
 
     def partition(self, value: Any) -> list[tuple[Any, Key, Item]]:
         """List a partition's items by sort key: sort key, key, item."""
