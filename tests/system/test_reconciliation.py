@@ -338,14 +338,12 @@ def test_at_night_what_contradicts_without_a_change_is_found(
     at(timedelta(days=1))
     stack.pump.fire("tradepost-local-ops-reconcile_lately")
     shop.town.settles()
-    assert runs(shop.town)[0]["mended"] == 0
+    assert [run["mended"] for run in runs(shop.town)] == [0, 0]
     stack.pump.fire("tradepost-local-ops-reconcile_days")
     shop.town.settles()
 
-    assert sorted((run["kind"], run["mended"]) for run in runs(shop.town)[:2]) == [
-        ("day", 0),
-        ("day", 1),
-    ]
+    by_day = [run["mended"] for run in runs(shop.town) if run["kind"] == "day"]
+    assert sorted(by_day) == [0, 1]
     assert agree(shop.town, guest, order_id, sku=sku) == "CONFIRMED"
 
 
