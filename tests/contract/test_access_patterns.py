@@ -81,7 +81,6 @@ def test_every_method_that_reaches_a_contexts_table_serves_a_pattern(context):
 
 # Put together of patterns that have a row of their own.
 ELSEWHERE = {
-    "carts.dynamodb.DynamoDBCarts.get_with_offers",
-    "carts.dynamodb.DynamoDBCarts.withdraw_offer",
+    "carts.dynamodb.DynamoDBPriceBook.withdraw_offer",
     "users.dynamodb.DynamoDBSessions.add",
 }

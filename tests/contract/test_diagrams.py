@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from carts.model import CartStatus, CheckoutStatus
+from carts.model.cart import CartStatus
+from carts.model.checkout import CheckoutStatus
 from inventory.model import HoldState
 from notifications.deliveries import DeliveryStatus
 from notifications.endpoints import EndpointStatus

@@ -16,6 +16,7 @@ CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 # Objects that exist nowhere, so that a request which is let in changes nothing.
 NOWHERE = {
     "handle": "no-such-product",
+    "slug": "no-such-category",
     "sku": "NO-SUCH-SKU",
     "order_id": "ord_nosuchorder",
     "claim_id": "clm_nosuchclaim",
@@ -26,6 +27,8 @@ NOWHERE = {
     "number": "1",
     "endpoint_id": "whe_nosuchendpoint",
     "event_id": "evt_nosuchevent",
+    "code": "NO-SUCH-CODE",
+    "country": "ZZ",
 }
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
@@ -75,6 +78,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/v1/users/me"): {"name": "Another Name"},
     ("PUT", "/v1/products/{handle}"): _PRODUCT,
     ("POST", "/v1/products/batch"): {"products": [{"handle": "mug", **_PRODUCT}]},
+    ("PUT", "/v1/categories/{slug}"): {"title": "Kitchen", "parent": None},
     ("POST", "/v1/products/rebuild-search"): {"cursor": "not-one"},
     ("PUT", "/v1/cart"): {"lines": [{"sku": "MUG", "quantity": 1}]},
     ("POST", "/v1/cart/lines"): {"sku": "MUG", "quantity": 1},
@@ -86,6 +90,31 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "payment_method": "pm_card_ok",
         "expected_total": _MONEY,
         "shipping_quote": "not-one",
+    },
+    ("PUT", "/v1/staff/promotions/{code}"): {
+        "kind": "amount",
+        "basis_points": 0,
+        "amounts": [_MONEY],
+        "minimums": [_MONEY],
+        "starts_at": "2026-01-01T00:00:00Z",
+        "ends_at": "2026-02-01T00:00:00Z",
+        "uses_max": 10,
+        "uses_per_person_max": 1,
+        "skus": ["NO-SUCH-SKU"],
+        "customers_only": True,
+    },
+    ("PUT", "/v1/staff/taxes/{country}"): {
+        "prices_include_tax": True,
+        "shipping_class": "standard",
+        "needs_region": False,
+        "rates": [
+            {
+                "tax_class": "standard",
+                "rate_ppm": 200_000,
+                "valid_from": "2026-01-01",
+                "regions": ["CA", "California"],
+            }
+        ],
     },
     ("POST", "/v1/stock/batch"): {"lines": [{"sku": "MUG", "on_hand": 5}], "reason": "counted"},
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},

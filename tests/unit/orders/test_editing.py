@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -105,10 +106,13 @@ def test_an_edit_is_written_down_with_who_asked_and_the_checkout_started(who: An
     assert runner.orders == ["ord_1"]
 
 
+@pytest.mark.parametrize("confirmed_at", [None, noon()], ids=["never confirmed", "confirmed once"])
 @pytest.mark.parametrize("status", [status for status in OrderStatus if status != "CONFIRMED"])
-def test_only_a_confirmed_order_is_edited(status: OrderStatus) -> None:
+def test_only_a_confirmed_order_is_edited(
+    status: OrderStatus, confirmed_at: datetime | None
+) -> None:
     with pytest.raises(OrderTransitionError):
-        asked(orders_in(status))
+        asked(orders_in(status, confirmed_at=confirmed_at))
 
 
 @pytest.mark.parametrize(

@@ -1,53 +1,25 @@
-"""
-The `carts` table.
-
-    pk                sk            item       attributes
-    CART#<person>     CART          cart       status, version, order_id, lines: [sku, title,
-                                               quantity, amount_minor, currency, weight_grams]
-    OFFER#<sku>       OFFER         offer      sku, and for each product that ever had it
-                                               `by <product_id>`: version, stated_at, on_sale,
-                                               title, amount_minor, currency, weight_grams
-    CHECKOUT#<order>  CHECKOUT      checkout   order_id, customer_id, email, shipping_address,
-                                               payment_method, amount_minor, currency,
-                                               shipping_minor, shipping_service, line_count, status,
-                                               reason, fingerprint, correlation_id,
-                                               placed_at, running, due_at
-    CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart
-    IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
-
-    index      keys              serves
-    running    running, due_at   the sweep: checkouts that are not over
-
-A person has one cart, under their own id, so whoever holds the token holds the cart. `running`
-names one of a few buckets of the index, and goes with `due_at` when the checkout is over or under
-review.
-
-Offers are carts' projection of the catalogue: an offer off sale stays, with its version, so that
-older news cannot bring it back. A SKU that one product gave up may be another's, and their
-versions say nothing of each other: what each product said last is kept beside the others'.
-"""
+"""Carts, checkouts and records (`IDEMPOTENCY#`) in the table that `carts.dynamodb` draws."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from carts.model import (
+from carts.dynamodb.promotions import give_back, take_use, to_redemption
+from carts.model.bill import Bill, PricedLine
+from carts.model.cart import Cart, CartLine, CartStatus
+from carts.model.checkout import (
     LEFT_ALONE_MAX,
-    Cart,
-    CartLine,
-    CartStatus,
     Checkout,
     CheckoutNotFoundError,
     CheckoutStatus,
-    Offer,
-    ProductNews,
-    Shipping,
 )
-from tradepost.kernel.clock import from_text, to_text
+from carts.model.promotion import CartCode, Redemption, Reduces
+from carts.model.shipping import Shipping
+from carts.model.tax import TaxClass
+from tradepost.kernel.clock import epoch_seconds, from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
 from tradepost.platform.due import BUCKETS, DueIndex
@@ -55,7 +27,6 @@ from tradepost.platform.dynamodb import (
     Item,
     failed_conditions,
     from_item,
-    get_all,
     to_item,
 )
 from tradepost.platform.idempotency import IdempotentRequest
@@ -65,21 +36,18 @@ if TYPE_CHECKING:
 
 LINES_PER_CHUNK = 200
 
-# An offer's attribute of what one product says: `by prd_...`.
-_BY = "by "
-
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
-_IS_NEWER = "attribute_not_exists(#by) OR #by.#version < :version"
 _IS_RUNNING = "#status = :running"
 _HAS_NOT_ENDED = "#status = :running OR #status = :under_review"
+_HAS_NOT_ENDED_AND_TOOK_NO_USES = f"({_HAS_NOT_ENDED}) AND attribute_not_exists(#redemptions)"
 _IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
 
 _RUNNING = DueIndex("running", bucket="running", moment="due_at")
 
 
 class DynamoDBCarts:
-    """Carts, offers and checkouts, over one table. Satisfies `ports.CartRepository`."""
+    """Satisfies `ports.CartRepository`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -90,13 +58,6 @@ class DynamoDBCarts:
             TableName=self._table, Key=to_item(_cart_key(cart_id)), ConsistentRead=True
         )
         return _to_cart(cart_id, from_item(answer["Item"])) if "Item" in answer else Cart(cart_id)
-
-    def get_with_offers(self, cart_id: str, skus: Sequence[str]) -> tuple[Cart, dict[str, Offer]]:
-        return self.get(cart_id), self.offers(skus)
-
-    def offers(self, skus: Sequence[str]) -> dict[str, Offer]:
-        items = get_all(self._client, self._table, [_offer_key(sku) for sku in dict.fromkeys(skus)])
-        return {item["sku"]: offer for item in items if (offer := _to_offer(item)) is not None}
 
     def save(self, cart: Cart) -> None:
         try:
@@ -151,13 +112,20 @@ class DynamoDBCarts:
             }
             for item in new_items
         ]
+        uses = [
+            write
+            for redemption in checkout.bill.redemptions
+            for write in take_use(self._table, redemption)
+        ]
         try:
-            self._client.transact_write_items(TransactItems=[*puts, {"Put": self._put_cart(cart)}])
+            self._client.transact_write_items(
+                TransactItems=[*puts, {"Put": self._put_cart(cart)}, *uses]
+            )
         except ClientError as error:
             stored = failed_conditions(error)[0]
             if stored is not None:
                 return _to_checkout(stored, ())
-            raise StaleError("the cart changed since it was read") from error
+            raise StaleError("the cart or a promotion changed since it was read") from error
         return checkout
 
     def checkout(self, order_id: str) -> Checkout | None:
@@ -178,24 +146,75 @@ class DynamoDBCarts:
             return None
         head = next(item for item in items if item["sk"] == "CHECKOUT")
         lines = [line for item in items if item is not head for line in item["lines"]]
-        return _to_checkout(head, tuple(_to_line(line) for line in lines))
+        return _to_checkout(head, tuple(_to_priced(line) for line in lines))
 
     def end_checkout(
         self, order_id: str, customer_id: str, *, status: CheckoutStatus, reason: str | None
     ) -> None:
-        ended: Any = {
+        ended = self._ended(order_id, status, reason)
+        reopened = self._reopen(order_id, customer_id, keep_lines=status is CheckoutStatus.FAILED)
+        stored = self._end(ended, reopened, [])
+        if stored == {}:
+            raise CheckoutNotFoundError(order_id)
+        if stored and status is CheckoutStatus.FAILED and not _has_ended(stored):
+            # Only its promotions stood in the way: their uses go back in the same write.
+            ended = self._ended(order_id, status, reason, with_uses=True)
+            redemptions = [to_redemption(item) for item in stored["redemptions"]]
+            self._end(
+                ended,
+                reopened,
+                [write for taken in redemptions for write in give_back(self._table, taken)],
+            )
+
+    def _end(self, ended: Any, reopened: Any, given_back: list[Any]) -> Item | None:
+        """End a checkout and open its cart; return the checkout that is not to be ended so."""
+        try:
+            self._client.transact_write_items(
+                TransactItems=[{"Update": ended}, {"Update": reopened}, *given_back]
+            )
+        except ClientError as error:
+            stored = failed_conditions(error)[0]
+            if stored is not None:
+                return stored
+            # The cart went its own way meanwhile; only the checkout is still to be closed.
+            return self._close(ended, given_back)
+        return None
+
+    def _close(self, ended: Any, given_back: list[Any]) -> Item | None:
+        try:
+            self._client.transact_write_items(TransactItems=[{"Update": ended}, *given_back])
+        except ClientError as error:
+            # Somebody else has closed it.
+            return failed_conditions(error)[0]
+        return None
+
+    def _ended(
+        self,
+        order_id: str,
+        status: CheckoutStatus,
+        reason: str | None,
+        *,
+        with_uses: bool = False,
+    ) -> Any:
+        """Build the write that ends a checkout: one that failed, only if it took no uses."""
+        names = {
+            "#status": "status",
+            "#reason": "reason",
+            "#running": "running",
+            "#due_at": "due_at",
+        }
+        condition = _HAS_NOT_ENDED
+        if status is CheckoutStatus.FAILED and not with_uses:
+            condition = _HAS_NOT_ENDED_AND_TOOK_NO_USES
+            names["#redemptions"] = "redemptions"
+        return {
             "TableName": self._table,
             "Key": to_item(_checkout_key(order_id)),
             "UpdateExpression": (
                 "SET #status = :status, #reason = :reason REMOVE #running, #due_at"
             ),
-            "ConditionExpression": _HAS_NOT_ENDED,
-            "ExpressionAttributeNames": {
-                "#status": "status",
-                "#reason": "reason",
-                "#running": "running",
-                "#due_at": "due_at",
-            },
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item(
                 {
                     ":status": status,
@@ -206,18 +225,6 @@ class DynamoDBCarts:
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        reopened = self._reopen(order_id, customer_id, keep_lines=status is CheckoutStatus.FAILED)
-        try:
-            self._client.transact_write_items(
-                TransactItems=[{"Update": ended}, {"Update": reopened}]
-            )
-        except ClientError as error:
-            stored, _ = failed_conditions(error)
-            if stored is None:
-                # The cart went its own way meanwhile; only the checkout is still to be closed.
-                self._client.update_item(**ended)
-            elif not stored:
-                raise CheckoutNotFoundError(order_id) from error
 
     def due(self, at: datetime, limit: int) -> list[tuple[str, str]]:
         found = _RUNNING.read(self._client, self._table, "RUNNING", at, limit // BUCKETS)
@@ -237,42 +244,6 @@ class DynamoDBCarts:
             )
         except ClientError as error:
             # It has ended meanwhile.
-            failed_conditions(error)
-
-    def put_offer(self, offer: Offer, news: ProductNews) -> None:
-        self._say_if_newer(
-            {
-                "on_sale": True,
-                "title": offer.title,
-                "amount_minor": offer.unit_price.amount_minor,
-                "currency": offer.unit_price.currency,
-                "weight_grams": offer.weight_grams,
-            },
-            offer.sku,
-            news,
-        )
-
-    def withdraw_offer(self, sku: str, news: ProductNews) -> None:
-        self._say_if_newer({"on_sale": False}, sku, news)
-
-    def _say_if_newer(self, said: Item, sku: str, news: ProductNews) -> None:
-        stated = {**said, "version": news.version, "stated_at": to_text(news.stated_at)}
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=to_item(_offer_key(sku)),
-                UpdateExpression="SET #sku = :sku, #by = :stated",
-                ConditionExpression=_IS_NEWER,
-                ExpressionAttributeNames={
-                    "#sku": "sku",
-                    "#by": f"{_BY}{news.product_id}",
-                    "#version": "version",
-                },
-                ExpressionAttributeValues=to_item(
-                    {":sku": sku, ":stated": stated, ":version": news.version}
-                ),
-            )
-        except ClientError as error:
             failed_conditions(error)
 
     def _put_cart(self, cart: Cart) -> Any:
@@ -297,8 +268,8 @@ class DynamoDBCarts:
         }
         names = {"#status": "status", "#version": "version", "#order_id": "order_id"}
         if not keep_lines:
-            change += ", #lines = :no_lines"
-            names["#lines"] = "lines"
+            change += ", #lines = :nothing, #codes = :nothing"
+            names |= {"#lines": "lines", "#codes": "codes"}
         return {
             "TableName": self._table,
             "Key": to_item(_cart_key(customer_id)),
@@ -306,17 +277,13 @@ class DynamoDBCarts:
             "ConditionExpression": _IS_FROZEN_BY,
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item(
-                values if keep_lines else {**values, ":no_lines": []}
+                values if keep_lines else {**values, ":nothing": []}
             ),
         }
 
 
 def _cart_key(cart_id: str) -> dict[str, str]:
     return {"pk": f"CART#{cart_id}", "sk": "CART"}
-
-
-def _offer_key(sku: str) -> dict[str, str]:
-    return {"pk": f"OFFER#{sku}", "sk": "OFFER"}
 
 
 def _checkout_key(order_id: str) -> dict[str, str]:
@@ -330,11 +297,14 @@ def _cart_item(cart: Cart) -> Item:
         "version": cart.version,
         "order_id": cart.order_id,
         "lines": [_line_item(line) for line in cart.lines],
+        "codes": [{"code": one.code, "reduces": one.reduces} for one in cart.codes],
+        **({"expires_at": epoch_seconds(cart.expires_at)} if cart.expires_at else {}),
     }
 
 
 def _line_item(line: CartLine) -> Item:
     return {
+        "tax_class": line.tax_class,
         "sku": line.sku,
         "title": line.title,
         "quantity": line.quantity,
@@ -351,7 +321,20 @@ def _to_line(item: Item) -> CartLine:
         quantity=item["quantity"],
         unit_price=Money(item["amount_minor"], item["currency"]),
         weight_grams=item["weight_grams"],
+        tax_class=TaxClass(item.get("tax_class", TaxClass.STANDARD)),
     )
+
+
+def _priced_item(priced: PricedLine) -> Item:
+    return {
+        **_line_item(priced.line),
+        "discount_minor": priced.discount_minor,
+        "tax_minor": priced.tax_minor,
+    }
+
+
+def _to_priced(item: Item) -> PricedLine:
+    return PricedLine(_to_line(item), item.get("discount_minor", 0), item.get("tax_minor", 0))
 
 
 def _to_cart(cart_id: str, item: Item) -> Cart:
@@ -360,29 +343,33 @@ def _to_cart(cart_id: str, item: Item) -> Cart:
         status=CartStatus(item["status"]),
         version=item["version"],
         lines=tuple(_to_line(line) for line in item["lines"]),
+        codes=tuple(
+            CartCode(one["code"], Reduces(one["reduces"])) for one in item.get("codes", ())
+        ),
         order_id=item["order_id"],
+        expires_at=(
+            datetime.fromtimestamp(item["expires_at"], UTC) if "expires_at" in item else None
+        ),
     )
 
 
-def _to_offer(item: Item) -> Offer | None:
-    """Read what is on sale; None if no product sells the SKU any more.
+def _has_ended(item: Item) -> bool:
+    return item["status"] not in {CheckoutStatus.RUNNING, CheckoutStatus.UNDER_REVIEW}
 
-    Two products sell it only until the news arrives that the first gave it up.
-    """
-    stated = [said for name, said in item.items() if name.startswith(_BY) and said["on_sale"]]
-    if not stated:
-        return None
-    latest = max(stated, key=lambda said: str(said["stated_at"]))
-    return Offer(
-        sku=item["sku"],
-        title=latest["title"],
-        unit_price=Money(latest["amount_minor"], latest["currency"]),
-        weight_grams=latest["weight_grams"],
-    )
+
+def _redemption_item(taken: Redemption) -> Item:
+    return {
+        "code": taken.code,
+        "version": taken.version,
+        "person": taken.person,
+        "per_person_max": taken.per_person_max,
+    }
 
 
 def _checkout_item(checkout: Checkout) -> Item:
-    return {
+    bill = checkout.bill
+    assert bill.shipping is not None
+    item: Item = {
         **_checkout_key(checkout.order_id),
         "order_id": checkout.order_id,
         "customer_id": checkout.customer_id,
@@ -390,9 +377,14 @@ def _checkout_item(checkout: Checkout) -> Item:
         "shipping_address": checkout.shipping_address,
         "payment_method": checkout.payment_method,
         "amount_minor": checkout.total.amount_minor,
+        "discount_minor": checkout.discount.amount_minor,
+        "tax_minor": checkout.tax.amount_minor,
         "currency": checkout.total.currency,
-        "shipping_minor": checkout.shipping.price.amount_minor,
-        "shipping_service": checkout.shipping.service,
+        "prices_include_tax": bill.prices_include_tax,
+        "shipping_minor": bill.shipping.price.amount_minor,
+        "shipping_tax_minor": bill.shipping_tax_minor,
+        "shipping_service": bill.shipping.service,
+        "promotions": list(bill.promotions),
         "line_count": checkout.line_count,
         "status": checkout.status,
         "reason": checkout.reason,
@@ -401,20 +393,32 @@ def _checkout_item(checkout: Checkout) -> Item:
         "placed_at": to_text(checkout.placed_at),
         **_RUNNING.keys("RUNNING", checkout.order_id, checkout.placed_at + LEFT_ALONE_MAX),
     }
+    if bill.redemptions:
+        item["redemptions"] = [_redemption_item(taken) for taken in bill.redemptions]
+    return item
 
 
-def _to_checkout(item: Item, lines: tuple[CartLine, ...]) -> Checkout:
+def _to_checkout(item: Item, lines: tuple[PricedLine, ...]) -> Checkout:
+    currency = item["currency"]
+    bill = Bill(
+        currency=currency,
+        lines=lines,
+        shipping=Shipping(item["shipping_service"], Money(item["shipping_minor"], currency)),
+        shipping_tax_minor=item.get("shipping_tax_minor", 0),
+        prices_include_tax=item.get("prices_include_tax", True),
+        promotions=tuple(item.get("promotions", ())),
+        redemptions=tuple(to_redemption(taken) for taken in item.get("redemptions", ())),
+    )
     return Checkout(
         order_id=item["order_id"],
         customer_id=item["customer_id"],
         email=item["email"],
         shipping_address=item["shipping_address"],
         payment_method=item["payment_method"],
-        total=Money(item["amount_minor"], item["currency"]),
-        shipping=Shipping(
-            item["shipping_service"], Money(item["shipping_minor"], item["currency"])
-        ),
-        lines=lines,
+        bill=bill,
+        total=Money(item["amount_minor"], currency),
+        discount=Money(item.get("discount_minor", 0), currency),
+        tax=Money(item.get("tax_minor", 0), currency),
         line_count=item["line_count"],
         status=CheckoutStatus(item["status"]),
         reason=item["reason"],
@@ -425,11 +429,12 @@ def _to_checkout(item: Item, lines: tuple[CartLine, ...]) -> Checkout:
 
 
 def _line_chunks(checkout: Checkout) -> list[Item]:
+    lines = checkout.bill.lines
     return [
         {
             "pk": _checkout_key(checkout.order_id)["pk"],
             "sk": f"LINES#{start // LINES_PER_CHUNK:04d}",
-            "lines": [_line_item(line) for line in checkout.lines[start : start + LINES_PER_CHUNK]],
+            "lines": [_priced_item(line) for line in lines[start : start + LINES_PER_CHUNK]],
         }
-        for start in range(0, len(checkout.lines), LINES_PER_CHUNK)
+        for start in range(0, len(lines), LINES_PER_CHUNK)
     ]

@@ -1,5 +1,5 @@
 """
-A cart, the offers it draws on, and the checkout that freezes it.
+A cart, and the offers it draws on.
 
     OPEN ──▶ FROZEN (a checkout runs) ──▶ OPEN, empty (it was confirmed)
       │                               ├─▶ OPEN, as it was (it failed)
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tradepost.contracts.shipping_quote import ShippingQuote
-from tradepost.kernel.clock import to_text
+from carts.model.promotion import CartCode, with_code
+from carts.model.tax import TaxClass
 from tradepost.kernel.errors import ConflictError, InvalidError, NotFoundError
 from tradepost.kernel.money import Money, total_of
 
@@ -24,28 +24,17 @@ CART_LINES_MAX = 1_500
 QUANTITY_MAX = 100_000
 
 # A state of Step Functions takes 256 KiB, and the snapshot has company in it.
-CART_BYTES_MAX = 200 * 1024
-_LINE_BYTES = 90  # of a line's names and numbers in JSON, beside its SKU and title
+CART_BYTES_MAX = 224 * 1024
+_LINE_BYTES = 112  # of a line's names and numbers in JSON, beside its SKU and title
 
-# How a parcel is sent that no quote was taken for.
-FREE_SERVICE = "free"
-
-
-# An execution ends within five minutes: nobody works on a checkout that was begun longer ago.
-LEFT_ALONE_MAX = timedelta(minutes=6)
+# So long a cart is kept after it was last changed. A guest's token is good for a week of it.
+CART_KEPT = timedelta(days=30)
 
 
 class CartStatus(StrEnum):
     OPEN = "OPEN"
     FROZEN = "FROZEN"
     MERGED = "MERGED"
-
-
-class CheckoutStatus(StrEnum):
-    RUNNING = "RUNNING"
-    UNDER_REVIEW = "UNDER_REVIEW"  # the order waits for a person of ours; the cart does not
-    CONFIRMED = "CONFIRMED"
-    FAILED = "FAILED"
 
 
 class UnknownSKUError(NotFoundError):
@@ -109,47 +98,6 @@ class VersionMismatchError(ConflictError):
         self.version = version
 
 
-class CartChangedError(ConflictError):
-    """Prices or products changed: the total is not what the customer saw. Show it and ask."""
-
-    code = "cart_changed"
-
-    def __init__(self, total: Money, changed: list[str]) -> None:
-        super().__init__("the cart's total is not what was expected")
-        self.total = {"amount_minor": total.amount_minor, "currency": total.currency}
-        self.changed_skus = changed
-
-
-class QuoteExpiredError(ConflictError):
-    """The shipping quote's time is over: ask for a new one, and show its price."""
-
-    code = "shipping_quote_expired"
-
-    def __init__(self, expired_at: datetime) -> None:
-        super().__init__("the shipping quote has expired")
-        self.expired_at = to_text(expired_at)
-
-
-class QuoteMismatchError(ConflictError):
-    """The shipping quote is for another parcel. `differs`: country, weight_grams or currency."""
-
-    code = "shipping_quote_mismatch"
-
-    def __init__(self, differs: str, quoted: str | int, needed: str | int) -> None:
-        super().__init__(f"the shipping quote's {differs} is not this checkout's")
-        self.differs = differs
-        self.quoted = quoted
-        self.needed = needed
-
-
-class CheckoutNotFoundError(NotFoundError):
-    code = "checkout_not_found"
-
-    def __init__(self, order_id: str) -> None:
-        super().__init__(f"there is no checkout {order_id}")
-        self.order_id = order_id
-
-
 class GuestTokenError(InvalidError):
     """The token is not a guest's, or not valid."""
 
@@ -173,6 +121,7 @@ class Offer:
     title: str
     unit_price: Money
     weight_grams: int
+    tax_class: TaxClass = TaxClass.STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +133,7 @@ class CartLine:
     quantity: int
     unit_price: Money
     weight_grams: int
+    tax_class: TaxClass = TaxClass.STANDARD
 
     @property
     def total(self) -> Money:
@@ -192,13 +142,18 @@ class CartLine:
 
 @dataclass(frozen=True, slots=True)
 class Cart:
-    """One person's cart. `version` counts its writes; 0 was never written."""
+    """One person's cart. `version` counts its writes; 0 was never written.
+
+    `expires_at` is when it is empty if nobody changes it before.
+    """
 
     cart_id: str
     status: CartStatus = CartStatus.OPEN
     version: int = 0
     lines: tuple[CartLine, ...] = ()
+    codes: tuple[CartCode, ...] = ()
     order_id: str | None = None  # of the checkout that froze it
+    expires_at: datetime | None = None
 
     @property
     def currency(self) -> str | None:
@@ -250,13 +205,54 @@ class Cart:
         changed._require_fit()
         return changed
 
+    def with_code(self, code: CartCode) -> Cart:
+        """Add a code, in the place of one that reduces the same money."""
+        self._require_open()
+        return replace(self, codes=with_code(self.codes, code), version=self.version + 1)
+
+    def without_code(self, code: str) -> Cart:
+        self._require_open()
+        left = tuple(one for one in self.codes if one.code != code)
+        return replace(self, codes=left, version=self.version + 1)
+
     def emptied(self) -> Cart:
         self._require_open()
-        return replace(self, lines=(), version=self.version + 1)
+        return replace(self, lines=(), codes=(), version=self.version + 1)
+
+    def taking_over(self, guests: Cart, offers: Mapping[str, Offer]) -> Cart:
+        """Add what a guest's cart holds: quantities add up, and a code fills an empty place.
+
+        What is not on sale any more stays behind. Raises as `with_quantities` does.
+        """
+        guests._require_open()
+        quantities = {
+            line.sku: line.quantity + self.quantity_of(line.sku)
+            for line in guests.lines
+            if line.sku in offers
+        }
+        codes = self.codes
+        for code in guests.codes:
+            if all(one.reduces is not code.reduces for one in self.codes):
+                codes = with_code(codes, code)
+        return replace(self.with_quantities(quantities, offers), codes=codes)
 
     def merged_away(self) -> Cart:
         self._require_open()
-        return replace(self, lines=(), status=CartStatus.MERGED, version=self.version + 1)
+        return replace(self, lines=(), codes=(), status=CartStatus.MERGED, version=self.version + 1)
+
+    def as_of(self, at: datetime) -> Cart:
+        """Return the cart as it is by now: nothing is in one that nobody changed for long.
+
+        A checkout does not lose what it froze, however long it takes.
+        """
+        is_over = self.expires_at is not None and at >= self.expires_at
+        if not is_over or self.status is not CartStatus.OPEN:
+            return self
+        return replace(self, lines=(), codes=(), expires_at=None)
+
+    def kept(self, at: datetime) -> Cart:
+        """Return the cart with its time begun anew."""
+        return replace(self, expires_at=at + CART_KEPT)
 
     def frozen_for(self, order_id: str) -> Cart:
         self._require_open()
@@ -292,56 +288,12 @@ class Cart:
                 raise CurrencyMixedError(str(self.currency), line.unit_price.currency)
 
 
-@dataclass(frozen=True, slots=True)
-class Shipping:
-    """How a checkout's parcel is sent, and what for."""
-
-    service: str
-    price: Money
-
-
-def shipping_of(cart: Cart, country: str, quote: ShippingQuote | None, at: datetime) -> Shipping:
-    """Tell how a cart is sent to a country: as quoted, or for nothing in the slowest way.
-
-    Raises
-    ------
-    QuoteExpiredError
-    QuoteMismatchError
-        It was quoted for another country, a lighter parcel, or in another currency.
-    """
-    currency = str(cart.currency)
-    if quote is None:
-        return Shipping(FREE_SERVICE, Money(0, currency))
-    if at >= quote.expires_at:
-        raise QuoteExpiredError(quote.expires_at)
-    if quote.country != country:
-        raise QuoteMismatchError("country", quote.country, country)
-    if quote.price.currency != currency:
-        raise QuoteMismatchError("currency", quote.price.currency, currency)
-    if quote.weight_grams < cart.weight_grams:
-        raise QuoteMismatchError("weight_grams", quote.weight_grams, cart.weight_grams)
-    return Shipping(quote.service, quote.price)
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """A frozen cart's snapshot, and how its checkout ended. Its id is the order's."""
-
-    order_id: str
-    customer_id: str
-    email: str
-    shipping_address: dict[str, str]
-    payment_method: str
-    total: Money  # with the shipping
-    shipping: Shipping
-    lines: tuple[CartLine, ...]
-    line_count: int
-    status: CheckoutStatus
-    reason: str | None
-    fingerprint: str  # of the request that began it
-    correlation_id: str
-    placed_at: datetime
-
-
 def _line(offer: Offer, quantity: int) -> CartLine:
-    return CartLine(offer.sku, offer.title, quantity, offer.unit_price, offer.weight_grams)
+    return CartLine(
+        offer.sku,
+        offer.title,
+        quantity,
+        offer.unit_price,
+        offer.weight_grams,
+        offer.tax_class,
+    )
