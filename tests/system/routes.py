@@ -139,6 +139,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/orders/{order_id}/edits"): {
         "lines": [{"sku": "MUG", "quantity": 1}],
         "expected_total": _MONEY,
+        "payment_method": "pm_card_ok",
     },
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/staff/reconciliations"): {
