@@ -8,7 +8,7 @@ import re
 import pytest
 
 from carts.model import CartStatus, CheckoutStatus
-from inventory.model import HoldState
+from inventory.model import HoldState, Standing
 from notifications.deliveries import DeliveryStatus
 from notifications.endpoints import EndpointStatus
 from orders import model as orders_model
@@ -35,6 +35,7 @@ BY_HAND = {
     "Cart": CartStatus,
     "Checkout": CheckoutStatus,
     "Hold": HoldState,
+    "Stock of a SKU": Standing,
     "Webhook endpoint": EndpointStatus,
     "Webhook delivery": DeliveryStatus,
 }

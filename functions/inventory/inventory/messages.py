@@ -61,3 +61,14 @@ def hold_told(order_id: str, chunks: Sequence[HoldChunk]) -> dict[str, Any]:
             for chunk in chunks
         ],
     }
+
+
+def waiting_told(order_id: str, chunks: Sequence[HoldChunk]) -> dict[str, Any]:
+    """Write what is still to come in for an order, in units by SKU; and what it has of these."""
+    waiting = [line for chunk in chunks for line in chunk.lines if line.waiting]
+    return {
+        "order_id": order_id,
+        "waiting": [
+            {"sku": line.sku, "waiting": line.waiting, "bought": line.quantity} for line in waiting
+        ],
+    }

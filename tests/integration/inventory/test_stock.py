@@ -21,8 +21,8 @@ from inventory.model import (
     OutOfStockError,
 )
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
+from tests.integration.inventory.stockroom import reserves
 from tests.integration.tables import tables
-from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform.dynamodb import from_item
 
@@ -66,7 +66,7 @@ def counted(stock: DynamoDBStock, **on_hand: int) -> None:
 
 def reserve(stock: DynamoDBStock, order_id: str, **lines: int) -> None:
     wanted = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
-    use_cases.reserve_stock(order_id, wanted, stock=stock, now=utc_now)
+    reserves(stock, order_id, wanted)
 
 
 def level(stock: DynamoDBStock, sku: str) -> tuple[int, int]:
@@ -109,7 +109,7 @@ def test_a_sku_named_twice_in_one_order_is_summed_first(stock: DynamoDBStock) ->
     lines = [HoldLine("MUG", 2), HoldLine("MUG", 2)]
 
     with pytest.raises(OutOfStockError):
-        use_cases.reserve_stock("ord_1", lines, stock=stock, now=utc_now)
+        reserves(stock, "ord_1", lines)
 
     assert level(stock, "MUG") == (3, 0)
 

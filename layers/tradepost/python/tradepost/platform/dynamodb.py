@@ -165,10 +165,12 @@ def beginning_with(client: Any, table: str, pk: str, prefix: str) -> list[Item]:
     return [from_item(item) for page in pages for item in page["Items"]]
 
 
-def get_all(client: Any, table: str, keys: Iterable[Mapping[str, str]]) -> list[Item]:
+def get_all(
+    client: Any, table: str, keys: Iterable[Mapping[str, str]], *, consistent: bool = False
+) -> list[Item]:
     """Read many items of one table, in no order; those that do not exist are left out.
 
-    The keys must differ. Reads are eventually consistent.
+    The keys must differ. Each item is read for itself, whether consistently or not.
 
     Raises
     ------
@@ -177,7 +179,9 @@ def get_all(client: Any, table: str, keys: Iterable[Mapping[str, str]]) -> list[
     """
     found: list[Item] = []
     for part in chunks(list(keys), BATCH_GET_KEYS_MAX):
-        wanted: Any = {table: {"Keys": [to_item(key) for key in part]}}
+        wanted: Any = {
+            table: {"Keys": [to_item(key) for key in part], "ConsistentRead": consistent}
+        }
         for _ in range(_BATCH_ROUNDS_MAX):
             answer = client.batch_get_item(RequestItems=wanted)
             found += [from_item(item) for item in answer["Responses"].get(table, [])]
