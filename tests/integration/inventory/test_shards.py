@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from inventory import use_cases
 from inventory.dynamodb import DynamoDBStock
 from inventory.dynamodb.items import level_key
-from inventory.model import Bucket, OutOfStockError
+from inventory.model import Bucket, OutOfStockError, Units
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
+from tests.bench.hot_sku import LAST_UNITS, measured
 from tests.integration.inventory.stockroom import books_agree, levels, reserves
 from tradepost.kernel.errors import StaleError, UnavailableError
 
@@ -154,10 +156,6 @@ def test_what_was_read_while_units_moved_is_read_again_before_an_order_is_refuse
 
 
 def _emptied(shelf: Any) -> Any:
-    from dataclasses import replace
-
-    from inventory.model import Units
-
     return replace(shelf, units=dict.fromkeys(shelf.units, Units()))
 
 
@@ -228,3 +226,14 @@ def test_shards_are_changed_while_selling_and_no_unit_is_lost_or_sold_twice(
 def test_a_shards_key_is_no_other_skus(stock: DynamoDBStock) -> None:
     assert level_key("2#MUG") != level_key("MUG", Bucket(shard=2))
     assert level_key("MUG", Bucket(shard=12)) != level_key("2#MUG", Bucket(shard=1))
+
+
+def test_what_a_sku_sustains_grows_with_its_shards_and_its_stock_stays_exact() -> None:
+    one, four = (
+        measured(shards, 3_000, seconds=0.15, instances=4, seed=1, sells=False) for shards in (1, 4)
+    )
+
+    # Two units a write, of a thousand a second.
+    assert one.per_second <= 600
+    assert four.per_second > 3 * one.per_second
+    assert one.last_sold == four.last_sold == LAST_UNITS

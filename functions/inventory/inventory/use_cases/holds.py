@@ -108,6 +108,10 @@ def _hold_next(
             if held is None:
                 raise
             return held
+        except UnavailableError:
+            # Sales kept the shelf from being read at one moment.
+            shelves = None
+            continue
         try:
             left = len(rest) - len(planned)
             total = number + 1 - (-left // HOLD_CHUNK_LINES_MAX)

@@ -69,7 +69,11 @@ def adjust_stock(
         Sales kept changing the level.
     """
     for _ in range(ATTEMPTS_MAX):
-        shelf = stock.snapshot(sku)
+        shelf = stock.shelves([sku])[sku]
+        is_short = delta < 0 and shelf.level_in(warehouse).available < -delta
+        if is_short and len(shelf.units) > 1:
+            # Read one by one, units that were moving may have been missed.
+            shelf = stock.snapshot(sku)
         change = ShelfChange(
             shelf=shelf,
             moves=_adjusted(shelf, warehouse, delta),
@@ -88,7 +92,7 @@ def adjust_stock(
             if delta < 0 and shelf.level_in(warehouse).available < -delta:
                 raise NegativeStockError(sku) from None
             continue
-        return stock.snapshot(sku)
+        return stock.shelves([sku])[sku]
     raise StaleError("the stock kept changing while it was adjusted")
 
 
