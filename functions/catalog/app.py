@@ -9,7 +9,6 @@ from typing import Any
 from chalice import Rate
 from chalice.app import CloudWatchEvent, DynamoDBEvent
 
-from catalog import use_cases
 from catalog.answers import PublicAnswers
 from catalog.api import (
     BATCH_BODY_BYTES_MAX,
@@ -22,15 +21,17 @@ from catalog.api import (
     content_of,
 )
 from catalog.dynamodb import DynamoDBProducts, read_product
-from catalog.model import (
+from catalog.model.product import (
     Content,
     InvalidProductError,
     ProductNotFoundError,
     SKUTakenError,
     StaleProductError,
     TooManySKUChangesError,
+    VersionMismatchError,
 )
 from catalog.search import DynamoDBSearch
+from catalog.use_cases import editing, searching
 from catalog.views import (
     BatchView,
     CategoriesView,
@@ -41,10 +42,12 @@ from catalog.views import (
     WrittenProductView,
     batch_view,
     export_view,
+    product_view,
     written_view,
 )
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws, outbox
+from tradepost.platform.arguments import IfMatch
 from tradepost.platform.auth import PUBLIC, Role
 from tradepost.platform.cache import CacheSettings, Policy
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
@@ -104,26 +107,43 @@ def list_categories() -> Reply[CategoriesView]:
     return answers().categories()
 
 
+@app.get("/v1/staff/products/{handle}", roles={Role.ADMIN}, refusals=(ProductNotFoundError,))
+def show_product_to_staff(handle: str) -> Reply[ProductView]:
+    """Show a product, on sale or not, as the last write left it, with its version as `ETag`."""
+    product = editing.show_to_staff(handle, products=products())
+    return Reply(product_view(product), headers={"ETag": f'"{product.version}"'})
+
+
 @app.put(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
-    refusals=(InvalidProductError, SKUTakenError, StaleProductError, TooManySKUChangesError),
+    refusals=(
+        InvalidProductError,
+        SKUTakenError,
+        VersionMismatchError,
+        StaleProductError,
+        TooManySKUChangesError,
+    ),
     body_bytes_max=PRODUCT_BODY_BYTES_MAX,
 )
-def put_product(handle: str, body: ProductBody, correlation_id: str) -> WrittenProductView:
+def put_product(
+    handle: str, body: ProductBody, if_match: IfMatch | None, correlation_id: str
+) -> Reply[WrittenProductView]:
     """Create a product or replace all of it.
 
     The same content again changes nothing. An unpublished product is kept, but not shown or sold.
+    With `If-Match` only the version that was read is replaced; without it the last writer wins.
     """
-    product, outcome = use_cases.put_product(
+    product, outcome = editing.put_product(
         body.content(handle),
         stored=products().find(handle),
+        version=if_match,
         correlation_id=correlation_id,
         products=products(),
         now=utc_now,
     )
     answers().forget([handle])
-    return written_view(product, outcome)
+    return Reply(written_view(product, outcome), headers={"ETag": f'"{product.version}"'})
 
 
 @app.post(
@@ -139,7 +159,7 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
     """
     read = [content_of(product) for product in body.products]
     contents = [content for content in read if isinstance(content, Content)]
-    written = use_cases.put_products(
+    written = editing.put_products(
         contents, correlation_id=correlation_id, products=products(), now=utc_now
     )
     answers().forget(content.handle for content in contents)
@@ -150,12 +170,16 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
     "/v1/products/{handle}",
     roles={Role.ADMIN},
     status=204,
-    refusals=(ProductNotFoundError, StaleProductError),
+    refusals=(ProductNotFoundError, VersionMismatchError, StaleProductError),
 )
-def withdraw_product(handle: str, correlation_id: str) -> None:
+def withdraw_product(handle: str, if_match: IfMatch | None, correlation_id: str) -> None:
     """Take a product off sale; it is kept with its SKUs, and a `PUT` brings it back."""
-    use_cases.withdraw_product(
-        handle, correlation_id=correlation_id, products=products(), now=utc_now
+    editing.withdraw_product(
+        handle,
+        version=if_match,
+        correlation_id=correlation_id,
+        products=products(),
+        now=utc_now,
     )
     answers().forget([handle])
 
@@ -164,7 +188,7 @@ def withdraw_product(handle: str, correlation_id: str) -> None:
 def export_products(query: ExportQuery) -> ExportView:
     """List all products, on sale or not, as `PUT` and the batch take them."""
     after = read_cursor(query.cursor, _EXPORT)
-    page = use_cases.export_products(query.limit, after, products=products())
+    page = editing.export_products(query.limit, after, products=products())
     return export_view(page, lambda position: sign_cursor(position, _EXPORT))
 
 
@@ -180,7 +204,7 @@ def rebuild_search(body: Rebuild) -> RebuiltView:
     Repeat with `next_cursor` until it is null. Searches go on being answered meanwhile.
     """
     after = read_cursor(body.cursor, _REBUILD)
-    count, position = use_cases.rebuild_search(after, products=products(), index=index())
+    count, position = searching.rebuild_search(after, products=products(), index=index())
     answers().forget_listings()
     return RebuiltView(products=count, next_cursor=sign_cursor(position, _REBUILD))
 
@@ -190,7 +214,7 @@ def index_products(event: DynamoDBEvent) -> dict[str, Any]:
     """Make changed products findable. The filter lets only product items in."""
     records = [record["dynamodb"] for record in event.to_dict()["Records"]]
     changed = [read_product(from_item(record["NewImage"])) for record in records]
-    again = use_cases.index_products(changed, index=index())
+    again = searching.index_products(changed, index=index())
     answers().forget(product.handle for product in changed)
     answers().forget_listings()
     return {

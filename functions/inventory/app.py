@@ -30,7 +30,14 @@ from inventory.api import (
     WarehouseView,
 )
 from inventory.dynamodb import DynamoDBStock, DynamoDBWarehouses
-from inventory.messages import EditedLines, OrderLines, ReturnedLines, hold_told, waiting_told
+from inventory.messages import (
+    EditedLines,
+    OrderEdit,
+    OrderLines,
+    ReturnedLines,
+    hold_told,
+    waiting_told,
+)
 from inventory.model import HoldState, NegativeStockError, StockLevel
 from inventory.model.stock import (
     MainWarehouseError,
@@ -229,6 +236,32 @@ def reserve_stock(order: OrderLines) -> dict[str, Any]:
 def commit_stock(order: StepInput) -> None:
     """Turn the order's hold into a sale."""
     use_cases.commit_stock(order.order_id, stock=stock())
+
+
+@app.step
+def hold_added(order: EditedLines) -> None:
+    """Hold the units that an edit adds to its order, or raise OutOfStockError."""
+    use_cases.hold_added(
+        order.order_id,
+        order.number,
+        order.to_hold(),
+        stock=stock(),
+        warehouses=warehouses(),
+        orders=orders(),
+        now=utc_now,
+    )
+
+
+@app.step
+def commit_added(order: OrderEdit) -> None:
+    """Sell the units that an edit adds."""
+    use_cases.commit_added(order.order_id, order.number, stock=stock())
+
+
+@app.step
+def release_added(order: OrderEdit) -> None:
+    """Give back the units that an edit holds, and bar it from holding any later."""
+    use_cases.release_added(order.order_id, order.number, stock=stock())
 
 
 @app.step

@@ -32,6 +32,7 @@ from orders.messages import (
     FailedParcel,
     OrderNews,
     PlaceOrder,
+    PricedParcel,
     Refunds,
     RefusedStep,
     Return,
@@ -298,7 +299,9 @@ def refuse_edit(step: EditStep) -> dict[str, Any]:
 @app.step
 def price_return(step: Return) -> dict[str, Any]:
     """Tell what was paid for units that come back, or raise NotBoughtError."""
-    price = use_cases.price_return(step.order_id, step.quantities(), orders=orders())
+    price = use_cases.price_return(
+        step.order_id, step.return_id, step.quantities(), orders=orders()
+    )
     return {"amount_minor": price.amount_minor, "currency": price.currency}
 
 
@@ -316,6 +319,20 @@ def order_lines(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if order is None:
         return {"order_id": event["order_id"], "status": None, "lines": []}
     return bought(order, orders().lines(order.order_id))
+
+
+@app.lambda_function(name="price_parcel")
+def price_parcel(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell shipping what was paid for the units of a parcel, whose money it has captured."""
+    asked = PricedParcel.model_validate(event)
+    price = use_cases.price_parcel(
+        asked.order_id,
+        asked.units,
+        before=asked.before,
+        with_shipping=asked.with_shipping,
+        orders=orders(),
+    )
+    return {"amount_minor": price.amount_minor, "currency": price.currency}
 
 
 @app.lambda_function(name="order_address")
@@ -361,6 +378,8 @@ def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "name": order.shipping_address.get("name", ""),
         "total_minor": order.total.amount_minor,
         "shipping_minor": order.shipping_minor,
+        "shipping_tax_minor": order.shipping_tax_minor,
+        "prices_include_tax": order.prices_include_tax,
         "currency": order.total.currency,
         "line_count": order.line_count,
         "status": order.status,

@@ -10,6 +10,7 @@ from infra.cli.exporter import export_products
 from infra.cli.flash_sale import flash_sale
 from infra.cli.importer import import_products
 from infra.cli.reconcile import reconcile
+from infra.cli.reindex import reindex
 from infra.cli.replay.command import replay_history
 from infra.event_compatibility import release_events
 from infra.event_schemas import schemas
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(dev)
 app.command("import")(import_products)
 app.command("export")(export_products)
+app.command()(reindex)
 app.command("replay")(replay_history)
 app.command()(reconcile)
 app.command("flash-sale")(flash_sale)

@@ -53,10 +53,37 @@ class Pump:
         self.stop()
         REGISTER.listeners.remove(self._stir)
 
+    def advance(self, seconds: float, timeout_seconds: float = 60.0) -> int:
+        """Let time pass: all that falls due meanwhile happens in its order, each at its moment.
+
+        The clock goes from one due moment to the next, and at each everything comes to rest
+        before it goes on. Returns how many records moved. Calls of schedules that cannot find
+        anything to do are not made (`infra.local.idleness`).
+
+        Raises
+        ------
+        TimeoutError
+            Things still move after `timeout_seconds`, by the machine's clock.
+        """
+        clock, deadline = self._clock, time.monotonic() + timeout_seconds
+        end = clock.now() + seconds
+        moved = self.drain(timeout_seconds)
+        while (due := self.next_due()) is not None and due <= end:
+            clock.set_forward(due)
+            moved += self.drain(max(deadline - time.monotonic(), 0.0))
+        clock.set_forward(end)
+        return moved + self.drain(max(deadline - time.monotonic(), 0.0))
+
+    def next_due(self) -> float | None:
+        """Tell when something is due next, in seconds since the epoch; None if nothing will be."""
+        dues = [*(source.next_due() for source in self.sources), self._clock.next_alarm()]
+        return min((due for due in dues if due is not None and due < math.inf), default=None)
+
     def drain(self, timeout_seconds: float = 60.0) -> int:
         """Run until nothing moves any more, executions included; return how many records moved.
 
-        What is not due yet, such as a message that is invisible after a failure, stays.
+        What is not due yet, such as a message that is invisible after a failure, stays, and an
+        execution that sleeps goes on sleeping.
 
         Raises
         ------
@@ -102,12 +129,14 @@ class Pump:
         moved = 0
         for source in self.sources:
             # A stream that gives up in the end need not wait between its attempts.
-            hurried = isinstance(source, StreamSource) and source.gives_up
+            hurried = (
+                self._clock.skips_pauses and isinstance(source, StreamSource) and source.gives_up
+            )
             moved += source.poll(math.inf if hurried else self._clock.now())
         return moved
 
     def _is_at_rest(self) -> bool:
-        if REGISTER.running or self._functions.pending:
+        if self._is_at_work():
             return False
         if any(not worker.is_idle() for worker in self._workers):
             return False
@@ -116,7 +145,10 @@ class Pump:
         if any(due is not None and due <= now for due in dues):
             return False
         # A step that just ended may have started something before we looked.
-        return not REGISTER.running and not self._functions.pending
+        return not self._is_at_work()
+
+    def _is_at_work(self) -> bool:
+        return REGISTER.running > self._clock.asleep or self._functions.pending > 0
 
     def _stir(self) -> None:
         with self._stirred:

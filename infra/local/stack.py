@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,15 +20,17 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from infra.cloudformation import environment_name
 from infra.gateway_responses import RESPONSES, GatewayResponse
 from infra.local import call_counts, corrections, templates
-from infra.local.clock import Clock, SystemClock
+from infra.local.clock import Clock, use
 from infra.local.corrections import dynamodb_indexes, dynamodb_streams, lambda_functions, sns, sqs
 from infra.local.corrections.stepfunctions import REGISTER
 from infra.local.event_sources import StreamSource
 from infra.local.functions import Functions
 from infra.local.gateway import Gateway
+from infra.local.idleness import note_write
 from infra.local.mailbox import Mailbox
 from infra.local.mappings import Mappings
 from infra.local.pump import Pump
+from tradepost.kernel.clock import set_clock
 from tradepost.platform.cache import forget_everything
 
 REGION = "eu-west-1"
@@ -74,7 +77,7 @@ class LocalStack:
         self.stage = stage
         self.region = REGION
         self.account_id = ACCOUNT_ID
-        self.clock: Clock = clock or SystemClock()
+        self.clock = clock or Clock()
         self._project = project
         self._responses = responses
         self._parameters = {**(parameters or {}), "Stage": stage}
@@ -103,13 +106,20 @@ class LocalStack:
         """Run until nothing moves any more; see `Pump.drain`."""
         return self.pump.drain(timeout_seconds)
 
+    def advance(self, by: timedelta, timeout_seconds: float = 60.0) -> int:
+        """Let time pass, with all that falls due meanwhile; see `Pump.advance`."""
+        return self.pump.advance(by.total_seconds(), timeout_seconds)
+
     def reset(self) -> None:
         """Empty tables, streams, queues, executions and mails; keep what was deployed.
 
-        Keys and secrets stay as they are. Nothing may run meanwhile.
+        Keys, secrets and the clock stay as they are. Nothing may run meanwhile; executions that
+        sleep are ended.
         """
+        REGISTER.stop_all()
         for table in dynamodb_backends[ACCOUNT_ID][REGION].tables.values():
             table.items.clear()
+            note_write(table)
             dynamodb_indexes.forget(table)
             if table.stream_shard is not None:
                 dynamodb_streams.clear(table.stream_shard)
@@ -130,6 +140,8 @@ class LocalStack:
     def _start(self) -> None:
         self._prepare_environment()
         corrections.install()
+        use(self.clock)
+        set_clock(self.clock.utc_now)
         call_counts.install()
         self._mock.start()
         self._use_credentials()
@@ -203,6 +215,8 @@ class LocalStack:
         lambda_functions.use(None)
         sns.call_function = None
         self._mock.stop()
+        use(None)
+        set_clock(None)
         boto3.setup_default_session()
         os.environ.clear()
         os.environ.update(self._environment)

@@ -27,9 +27,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from catalog import use_cases
 from catalog.dynamodb import DynamoDBProducts
-from catalog.model import Content, Variant
+from catalog.model.product import Content, Variant
+from catalog.use_cases import editing
 from infra.cli.replay.reading import Row, read_history
 from infra.local import call_counts
 from infra.local.gateway import Request
@@ -108,7 +108,7 @@ def main(
 
 def _put_on_sale(rows: list[Row]) -> None:
     sold = {row.code: row for row in rows}
-    use_cases.put_products(
+    editing.put_products(
         [_content(row) for row in sold.values()],
         correlation_id="bench",
         products=DynamoDBProducts(aws.dynamodb(), os.environ["CATALOG_TABLE"]),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
+from infra.local.clock import Clock
 from infra.local.stack import LocalStack
 from tests.system.books import items, provider_charge
 from tests.system.conftest import ROOT, opened
@@ -25,10 +24,10 @@ captured_on_leaving = pytest.mark.parametrize("stack", ["dispatch"], indirect=Tr
 
 @pytest.fixture(scope="module", params=MOMENTS)
 def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
-        with LocalStack(ROOT, parameters={"CaptureAt": request.param}) as started:
-            yield started
+    with LocalStack(
+        ROOT, clock=Clock(skips_pauses=True), parameters={"CaptureAt": request.param}
+    ) as started:
+        yield started
     aws.forget_clients()
 
 

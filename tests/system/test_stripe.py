@@ -6,15 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import boto3
 import pytest
 import stripe
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
+from infra.local.clock import Clock
 from infra.local.server import LocalSite
 from infra.local.stack import LocalStack
 from tests.stripe_emulator import running
@@ -39,12 +38,10 @@ def stack(emulator: Emulator) -> Iterator[LocalStack]:
         "StripeApiBase": emulator.url,
         "StripeReturnUrl": "https://shop.example/paid",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
-        with LocalStack(ROOT, parameters=parameters) as started:
-            put_secret("StripeSecretName", started, {"api_key": API_KEY})
-            put_secret("PaymentWebhookSecret", started, {"current": WEBHOOK_SECRET})
-            yield started
+    with LocalStack(ROOT, clock=Clock(skips_pauses=True), parameters=parameters) as started:
+        put_secret("StripeSecretName", started, {"api_key": API_KEY})
+        put_secret("PaymentWebhookSecret", started, {"current": WEBHOOK_SECRET})
+        yield started
     aws.forget_clients()
 
 

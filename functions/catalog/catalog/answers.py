@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any, cast
 
-from catalog import use_cases
 from catalog.api import ProductsQuery
-from catalog.model import ProductNotFoundError
+from catalog.model.product import ProductNotFoundError
 from catalog.ports import ProductRepository, SearchIndex
+from catalog.use_cases import editing
 from catalog.views import (
     CategoriesView,
     ProductsView,
@@ -65,7 +65,7 @@ class PublicAnswers:
 
         def load() -> str | None:
             try:
-                product = use_cases.show_product(handle, products=self._products)
+                product = editing.show_product(handle, products=self._products)
             except ProductNotFoundError:
                 return None
             return product_view(product).model_dump_json()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
-from catalog.model import (
+from catalog.model.product import (
     ATTRIBUTES_MAX,
     CATEGORIES_MAX,
     DESCRIPTION_LENGTH_MAX,

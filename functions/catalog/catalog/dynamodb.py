@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
-from catalog.model import (
+from catalog.model.product import (
     CONTENT_BYTES_MAX,
     Content,
     InvalidProductError,
@@ -91,10 +91,10 @@ class DynamoDBProducts:
         return read_product(from_item(answer["Item"])) if "Item" in answer else None
 
     def find_many(self, handles: Iterable[str]) -> dict[str, Product]:
-        """Read products by handle, perhaps a moment old; unknown ones are left out."""
+        """Read products by handle, as the last writes left them; unknown ones are left out."""
         keys = [product_key(handle) for handle in dict.fromkeys(handles)]
-        found = (read_product(item) for item in get_all(self._client, self._table, keys))
-        return {product.handle: product for product in found}
+        found = get_all(self._client, self._table, keys, consistent=True)
+        return {product.handle: product for product in map(read_product, found)}
 
     def handles(self, limit: int, after: Position | None) -> Page[str]:
         """List the handles of all products, on sale or not, in the order of their letters.

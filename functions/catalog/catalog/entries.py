@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalog.model import Product
+from catalog.model.product import Product
 from catalog.ports import ProductQuery, Sort, Summary
-from catalog.words import first_words, fold, words_of
+from catalog.words import Wanted, first_words, fold, words_of
 from tradepost.kernel.clock import to_text
 
 # With CATEGORIES_MAX this is what one transaction can exchange: catalog.indexing asserts it.
@@ -16,8 +16,10 @@ WORDS_MAX = 36
 # A DynamoDB sort key takes 1,024 bytes, and a letter up to four.
 _KEY_LENGTH = 100
 
-# A hit in the title counts for more than one elsewhere, a whole word for more than a beginning.
-_TITLE_WORD, _TITLE_BEGINNING, _OTHER_WORD, _OTHER_BEGINNING = 8, 5, 3, 1
+# A hit in the title counts for more than one elsewhere, a whole word for more than another form
+# of it, and that for more than a beginning.
+_TITLE_WORD, _TITLE_FORM, _TITLE_BEGINNING = 8, 7, 5
+_OTHER_WORD, _OTHER_FORM, _OTHER_BEGINNING = 3, 2, 1
 
 # A description explains: its short words are mostly grammar.
 _DESCRIPTION_WORD_LENGTH_MIN = 3
@@ -50,19 +52,24 @@ class Entry:
             return False
         return query.amount_max is None or self.amount_minor <= query.amount_max
 
-    def relevance(self, wanted: Sequence[str]) -> int:
-        """Weigh how well it answers the words; 0 if one of them begins none of its own."""
-        weights = [self._weight(word) for word in wanted]
+    def relevance(self, wanted: Sequence[Wanted]) -> int:
+        """Weigh how well it answers the words; 0 if one of them is none of its own."""
+        weights = [
+            _weight(each, self.title_words, (_TITLE_WORD, _TITLE_FORM, _TITLE_BEGINNING))
+            or _weight(each, self.other_words, (_OTHER_WORD, _OTHER_FORM, _OTHER_BEGINNING))
+            for each in wanted
+        ]
         return sum(weights) if all(weights) else 0
 
-    def _weight(self, wanted: str) -> int:
-        if wanted in self.title_words:
-            return _TITLE_WORD
-        if any(word.startswith(wanted) for word in self.title_words):
-            return _TITLE_BEGINNING
-        if wanted in self.other_words:
-            return _OTHER_WORD
-        return _OTHER_BEGINNING if any(w.startswith(wanted) for w in self.other_words) else 0
+
+def _weight(wanted: Wanted, words: Sequence[str], weights: tuple[int, int, int]) -> int:
+    """Weigh a word, a form or a beginning of one among these; 0 if there is none."""
+    as_word, as_form, as_beginning = weights
+    if wanted.word in words:
+        return as_word
+    if any(wanted.is_form_of(word) for word in words):
+        return as_form
+    return as_beginning if any(wanted.begins(word) for word in words) else 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,7 +81,7 @@ class Rank:
     handle: str
 
 
-def rank(entry: Entry, query: ProductQuery, wanted: Sequence[str]) -> Rank:
+def rank(entry: Entry, query: ProductQuery, wanted: Sequence[Wanted]) -> Rank:
     """Tell where a hit stands. It depends on the hit alone, so that pages fit together."""
     match query.sort:
         case Sort.PRICE:

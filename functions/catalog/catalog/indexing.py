@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from catalog.entries import WORDS_MAX, Entry, entry_of, sort_keys, summary_of
-from catalog.model import CATEGORIES_MAX, Product
+from catalog.model.product import CATEGORIES_MAX, Product
 from catalog.ports import Summary
 from tradepost.kernel.errors import UnavailableError
 from tradepost.platform.dynamodb import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from catalog.model import Image, Product
+from catalog.model.product import Image, Product
 from tradepost.contracts.event import Event
 from tradepost.kernel.money import Money
 
@@ -79,7 +79,7 @@ class ProductRepository(Protocol):
         """Read a product, on sale or not, as the last write left it."""
 
     def find_many(self, handles: Iterable[str]) -> dict[str, Product]:
-        """Read products by handle, perhaps a moment old; unknown ones are left out."""
+        """Read products by handle, as the last writes left them; unknown ones are left out."""
 
     def handles(self, limit: int, after: Position | None) -> Page[str]:
         """List the handles of all products, on sale or not, in the order of their letters.

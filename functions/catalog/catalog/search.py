@@ -19,10 +19,10 @@ Access patterns, none of which reads more when the catalogue grows:
                                    `by-title` or `by-newest` (each: pk and the attribute of its
                                    name); other filters drop items of at most five reads, so a
                                    page may be shorter than asked for, or empty, and go on
-    search by words                Query of one WORD partition for what begins with a word, at
-                                   most CANDIDATES_MAX postings; each posting has all words of
-                                   its product, so the other words cost no reads, and all that
-                                   sorts it; then BatchGetItem of the page's listings
+    search by words                Query of one WORD partition for what begins as the forms of a
+                                   word do, at most CANDIDATES_MAX postings; each posting has all
+                                   words of its product, so the other words cost no reads, and
+                                   all that sorts it; then BatchGetItem of the page's listings
     categories with counts         Query of CATEGORIES
     index a product                BatchGetItem of guards, then one transaction per product: its
                                    different words, categories twice, and two
@@ -42,7 +42,7 @@ from pydantic import TypeAdapter
 from catalog.entries import Entry, Rank, amount_key, rank
 from catalog.indexing import EVERYTHING, DynamoDBIndexing, listing_key, word_key
 from catalog.ports import Category, Page, Position, ProductQuery, Sort, Summary
-from catalog.words import words_of
+from catalog.words import Wanted, words_of
 from tradepost.kernel.money import AMOUNT_MINOR_MAX
 from tradepost.platform.dynamodb import Item, from_item, get_all, to_item
 
@@ -77,14 +77,15 @@ class DynamoDBSearch(DynamoDBIndexing):
         """Find products on sale."""
         if query.words is None:
             return self._browse(query, after)
-        return self._find(query, words_of(query.words)[:WORDS_ASKED_MAX], after)
+        words = words_of(query.words)[:WORDS_ASKED_MAX]
+        return self._find(query, [Wanted.of(word) for word in words], after)
 
     def categories(self) -> list[Category]:
         """List the categories that hold a product on sale, in the order of their letters."""
         return [Category(slug, count) for slug, count in self.counts() if count > 0]
 
     def _find(
-        self, query: ProductQuery, wanted: Sequence[str], after: Position | None
+        self, query: ProductQuery, wanted: Sequence[Wanted], after: Position | None
     ) -> Page[Summary]:
         hits = [
             (rank(entry, query, wanted), entry)
@@ -103,14 +104,18 @@ class DynamoDBSearch(DynamoDBIndexing):
             position = {"number": last.number, "text": last.text, "handle": last.handle}
         return Page(summaries, position)
 
-    def _candidates(self, wanted: Sequence[str]) -> list[Entry]:
+    def _candidates(self, wanted: Sequence[Wanted]) -> list[Entry]:
         """Read the postings of one of the words: the first whose postings are within the limit.
 
-        Longer words are rarer, so they are tried first.
+        Longer words are rarer, so they are tried first, each with its forms and then as it stands.
         """
         found: list[Entry] = []
-        for word in sorted(wanted, key=len, reverse=True)[:_WORDS_READ_MAX]:
-            found, complete = self._postings(word)
+        longest = sorted(wanted, key=lambda each: len(each.word), reverse=True)
+        beginnings = dict.fromkeys(
+            beginning for each in longest[:_WORDS_READ_MAX] for beginning in (each.root, each.word)
+        )
+        for beginning in beginnings:
+            found, complete = self._postings(beginning)
             if complete:
                 break
         return list({entry.handle: entry for entry in found}.values())

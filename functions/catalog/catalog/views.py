@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from catalog.api import EXPORT_BYTES_MAX, BatchedProduct, WholeProduct
-from catalog.model import TEXT_LENGTH_MAX, Content, Image, Outcome, Product, TaxClass, Variant
+from catalog.model.product import (
+    TEXT_LENGTH_MAX,
+    Content,
+    Image,
+    Outcome,
+    Product,
+    TaxClass,
+    Variant,
+)
 from catalog.ports import Category, Page, Position, Summary
 from tradepost.kernel.errors import DomainError
 from tradepost.kernel.money import Money

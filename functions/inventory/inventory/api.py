@@ -197,9 +197,11 @@ class PickList(View):
 
     @classmethod
     def of(cls, order_id: str, chunks: Sequence[HoldChunk]) -> PickList:
-        lines = [line for chunk in chunks for line in chunk.lines]
         here: dict[str, dict[str, int]] = {}
-        for line in lines:
+        waiting: dict[str, int] = {}
+        for line in (line for chunk in chunks for line in chunk.lines):
+            if line.waiting:
+                waiting[line.sku] = waiting.get(line.sku, 0) + line.waiting
             for take in line.takes:
                 units = here.setdefault(take.bucket.warehouse, {})
                 units[line.sku] = units.get(line.sku, 0) + take.quantity
@@ -213,9 +215,7 @@ class PickList(View):
                 )
                 for code in sorted(here)
             ],
-            waiting=[
-                PickLine(sku=line.sku, quantity=line.waiting) for line in lines if line.waiting
-            ],
+            waiting=[PickLine(sku=sku, quantity=n) for sku, n in waiting.items()],
         )
 
 

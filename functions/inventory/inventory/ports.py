@@ -61,8 +61,11 @@ class StockRepository(Protocol):
     def shrink_chunk(self, chunk: HoldChunk, left: HoldChunk) -> None:
         """Give units of a sold chunk back, once per edit. Raises StaleError if it moved on."""
 
-    def bar_hold(self, order_id: str) -> HoldChunk:
-        """Release the first chunk, or lay a tombstone in its place; return what is there now."""
+    def bar_hold(self, order_id: str, edit: int = 0) -> HoldChunk:
+        """Release the first chunk, or lay a tombstone in its place; return what is there now.
+
+        `edit` names the edit whose chunks they are; 0 means those bought at first.
+        """
 
     def past_due(self, at: datetime, limit: int) -> list[str]:
         """Name orders that hold units longer than they may. May be a moment old."""

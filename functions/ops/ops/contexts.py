@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -86,12 +87,19 @@ def _to_order(order_id: str, standing: dict[str, Any]) -> OrderFacts:
 
 
 def _to_money(answer: dict[str, Any]) -> MoneyFacts:
-    payment, charge = answer["payment"], answer["charge"]
+    return replace(
+        _to_paid(answer),
+        ledger=_to_sums(answer["ledger"]),
+        supplements=tuple(_to_paid(told) for told in answer["supplements"]),
+    )
+
+
+def _to_paid(told: dict[str, Any]) -> MoneyFacts:
+    payment, charge = told["payment"], told["charge"]
     return MoneyFacts(
         currency=payment["currency"] if payment else "",
         payment_status=payment["status"] if payment else None,
         payment=_to_sums(payment),
-        ledger=_to_sums(answer["ledger"]),
         charge_status=charge["status"] if charge else None,
         charge=_to_sums(charge),
     )
@@ -104,10 +112,13 @@ def _to_charge(told: dict[str, Any]) -> ChargeFacts:
 
 
 def _to_hold(chunks: list[dict[str, Any]]) -> str | None:
-    states = {chunk["state"] for chunk in chunks}
-    if not states:
+    bought = [chunk for chunk in chunks if not chunk["added_by"]]
+    if not bought:
         return None
-    is_whole = len(chunks) == chunks[0]["total"]
+    # What an edit held that came to nothing was given back, and says nothing of the order.
+    added = [chunk for chunk in chunks if chunk["added_by"] and chunk["state"] != "RELEASED"]
+    states = {chunk["state"] for chunk in [*bought, *added]}
+    is_whole = len(bought) == bought[0]["total"]
     return states.pop() if len(states) == 1 and is_whole else "MIXED"
 
 

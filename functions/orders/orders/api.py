@@ -117,7 +117,10 @@ class Resumption(RequestModel):
 
 
 class OrderSummary(View):
-    """`total` is what was to be paid, `shipping` of it for the parcel."""
+    """`total` is what was to be paid, `shipping` of it for the parcel.
+
+    Where `prices_include_tax` is false the tax came on top of the prices.
+    """
 
     order_id: str
     status: OrderStatus
@@ -125,6 +128,8 @@ class OrderSummary(View):
     next_step: str
     total: Amount
     shipping: Amount
+    prices_include_tax: bool
+    promotions: list[str]
     refunded: Amount
     line_count: int
     placed_at: AwareDatetime
@@ -141,10 +146,14 @@ class OrderPage(View):
 
 
 class Line(View):
+    """`discount` and `tax` are the whole line's; `total` is what was to be paid for it."""
+
     sku: str
     title: str
     quantity: int
     unit_price: Amount
+    discount: Amount
+    tax: Amount
     total: Amount
 
 
@@ -157,13 +166,18 @@ class EditView(View):
 
 
 class OrderView(OrderSummary):
-    """`waits_until` is when a confirmation comes too late, while one is awaited."""
+    """`waits_until` is when a confirmation comes too late, while one is awaited.
+
+    `discount` is the lines' together, `tax` theirs with that on the shipping.
+    """
 
     waits_until: AwareDatetime | None
     customer_id: str
     email: str
     shipping_address: dict[str, str]
     version: int
+    discount: Amount
+    tax: Amount
     lines: list[Line]
     edit: EditView | None
 
@@ -256,6 +270,8 @@ def _summary(order: Order) -> dict[str, Any]:
         "next_step": _next_step(order),
         "total": Amount.of(order.total),
         "shipping": Amount.of(Money(order.shipping_minor, currency)),
+        "prices_include_tax": order.prices_include_tax,
+        "promotions": list(order.promotions),
         "refunded": Amount.of(Money(order.refunded_minor, currency)),
         "line_count": order.line_count,
         "placed_at": order.placed_at,
@@ -280,6 +296,10 @@ def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
         "email": order.email,
         "shipping_address": order.shipping_address,
         "version": order.version,
+        "discount": Amount.of(Money(sum(line.discount_minor for line in lines), currency)),
+        "tax": Amount.of(
+            Money(sum(line.tax_minor for line in lines) + order.shipping_tax_minor, currency)
+        ),
         "edit": _edit(order),
         "lines": [
             Line(
@@ -287,7 +307,12 @@ def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
                 title=line.title,
                 quantity=line.quantity,
                 unit_price=Amount(amount_minor=line.unit_price_minor, currency=currency),
-                total=Amount(amount_minor=line.total_minor, currency=currency),
+                discount=Amount(amount_minor=line.discount_minor, currency=currency),
+                tax=Amount(amount_minor=line.tax_minor, currency=currency),
+                total=Amount(
+                    amount_minor=line.paid_minor(prices_include_tax=order.prices_include_tax),
+                    currency=currency,
+                ),
             )
             for line in lines
         ],

@@ -4,13 +4,18 @@ The `orders` table.
     pk           sk            item         attributes
     ORDER#<id>   ORDER         order        order_id, customer_id, email, shipping_address,
                                             total_minor, currency, shipping_minor,
-                                            refunded_minor, line_count, status, reason, version,
-                                            correlation_id, placed_at, placed_on, updated_at,
+                                            shipping_tax_minor, prices_include_tax,
+                                            promotions, refunded_minor, line_count, status,
+                                            reason, version, correlation_id, placed_at, placed_on,
+                                            updated_at,
                                             waits_until, confirmed_at, cancel_requested,
                                             parked_from, parked_because, edit: {number, key,
                                             quantities, refund_minor, status}, parcel_at,
                                             unfinished, due_at
-    ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor]
+    ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor,
+                                            discount_minor, tax_minor]
+    ORDER#<id>   RETURNED      what came    version, units: {sku: quantity}, prices_minor: {return
+                               back         id: what was paid for its units}
     ORDER#<id>   ACTION#<nnnn> action       what, by, role, note, at: what a person did, under the
                                             version it made
     ORDER#<id>   OUTBOX#<id>   event        see tradepost.platform.outbox
@@ -43,6 +48,7 @@ from orders.model import (
     OrderLine,
     OrderNotFoundError,
     OrderStatus,
+    Returned,
 )
 from orders.ports import Search
 from tradepost.contracts.event import Event
@@ -169,6 +175,35 @@ class DynamoDBOrders:
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"{order.order_id} changed since it was read") from error
+
+    def returned(self, order_id: str) -> Returned:
+        answer = self._client.get_item(
+            TableName=self._table, Key=to_item(_returned_key(order_id)), ConsistentRead=True
+        )
+        if "Item" not in answer:
+            return Returned()
+        item = from_item(answer["Item"])
+        return Returned(item["version"], item["units"], item["prices_minor"])
+
+    def save_returned(self, order_id: str, returned: Returned) -> None:
+        item = {
+            **_returned_key(order_id),
+            "version": returned.version,
+            "units": returned.units,
+            "prices_minor": returned.prices_minor,
+        }
+        put: Any = {"ConditionExpression": _IS_NEW}
+        if returned.version > 1:
+            put = {
+                "ConditionExpression": _IS_PREVIOUS_VERSION,
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": to_item({":previous_version": returned.version - 1}),
+            }
+        try:
+            self._client.put_item(TableName=self._table, Item=to_item(item), **put)
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"another return of {order_id} was priced meanwhile") from error
 
     def publish(self, order: Order, event: Event) -> None:
         is_as_read: Any = {
@@ -320,6 +355,10 @@ def _key(order_id: str) -> dict[str, str]:
     return {"pk": _pk(order_id), "sk": "ORDER"}
 
 
+def _returned_key(order_id: str) -> dict[str, str]:
+    return {"pk": _pk(order_id), "sk": "RETURNED"}
+
+
 def _to_item(order: Order) -> Item:
     item = {
         **_key(order.order_id),
@@ -330,6 +369,9 @@ def _to_item(order: Order) -> Item:
         "total_minor": order.total.amount_minor,
         "currency": order.total.currency,
         "shipping_minor": order.shipping_minor,
+        "shipping_tax_minor": order.shipping_tax_minor,
+        "prices_include_tax": order.prices_include_tax,
+        "promotions": list(order.promotions),
         "refunded_minor": order.refunded_minor,
         "line_count": order.line_count,
         "status": order.status,
@@ -371,6 +413,9 @@ def _to_order(item: Item) -> Order:
         placed_at=from_text(item["placed_at"]),
         updated_at=from_text(item["updated_at"]),
         shipping_minor=item["shipping_minor"],
+        shipping_tax_minor=item.get("shipping_tax_minor", 0),
+        prices_include_tax=item.get("prices_include_tax", True),
+        promotions=tuple(item.get("promotions", ())),
         refunded_minor=item["refunded_minor"],
         waits_until=from_text(item["waits_until"]) if item["waits_until"] else None,
         confirmed_at=from_text(item["confirmed_at"]) if item["confirmed_at"] else None,
@@ -415,6 +460,8 @@ def _line_chunks(order_id: str, lines: Sequence[OrderLine]) -> list[Item]:
                     "title": line.title,
                     "quantity": line.quantity,
                     "unit_price_minor": line.unit_price_minor,
+                    "discount_minor": line.discount_minor,
+                    "tax_minor": line.tax_minor,
                 }
                 for line in lines[start : start + LINES_PER_CHUNK]
             ],

@@ -23,6 +23,8 @@ class _Line(_Snapshot):
     title: str
     quantity: int
     unit_price_minor: int
+    discount_minor: int = 0
+    tax_minor: int = 0
 
 
 class _Checkout(_Snapshot):
@@ -34,6 +36,9 @@ class _Checkout(_Snapshot):
     currency: str
     weight_grams: int
     shipping_minor: int = 0  # of the amount
+    shipping_tax_minor: int = 0
+    prices_include_tax: bool = True
+    promotions: tuple[str, ...] = ()
     shipping_service: str = "free"
     placed_at: AwareDatetime
     lines: list[_Line]
@@ -58,6 +63,9 @@ class PlaceOrder(StepInput):
             placed_at=placed_at,
             updated_at=placed_at,
             shipping_minor=self.checkout.shipping_minor,
+            shipping_tax_minor=self.checkout.shipping_tax_minor,
+            prices_include_tax=self.checkout.prices_include_tax,
+            promotions=self.checkout.promotions,
         )
 
     def lines(self) -> list[OrderLine]:
@@ -129,6 +137,7 @@ class _ReturnedLine(_Snapshot):
 
 
 class Return(StepInput):
+    return_id: str
     lines: list[_ReturnedLine]
 
     def quantities(self) -> dict[str, int]:
@@ -136,6 +145,15 @@ class Return(StepInput):
         for line in self.lines:
             quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
         return quantities
+
+
+class PricedParcel(_Snapshot):
+    """Units of a parcel, by SKU; `before` are those in the parcels before it."""
+
+    order_id: str
+    units: dict[str, int]
+    before: dict[str, int]
+    with_shipping: bool
 
 
 class OrderNews(Fact):

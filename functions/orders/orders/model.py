@@ -25,7 +25,7 @@ News of a parcel that left all the same is noted, and followed when the edit is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -235,16 +235,53 @@ class EditTotalError(ConflictError):
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """What was bought, with the price it was bought at."""
+    """What was bought, with the price it was bought at.
+
+    `discount_minor` and `tax_minor` are the whole line's. Whether the price contains the tax is the
+    order's to say.
+    """
 
     sku: str
     title: str
     quantity: int
     unit_price_minor: int
+    discount_minor: int = 0
+    tax_minor: int = 0
 
     @property
     def total_minor(self) -> int:
+        """What its units cost before any discount, and before a tax that comes on top."""
         return self.unit_price_minor * self.quantity
+
+    def first(self, units: int) -> OrderLine:
+        """Return the line with only its first units, and their share of its discount and tax.
+
+        Shares are rounded down, counted from the first unit: those of the first k units and of the
+        n - k others are exactly the line's, however often it is divided.
+        """
+        return replace(
+            self,
+            quantity=units,
+            discount_minor=self.discount_minor * units // self.quantity,
+            tax_minor=self.tax_minor * units // self.quantity,
+        )
+
+    def paid_minor(self, *, prices_include_tax: bool) -> int:
+        """What the customer paid for the whole line."""
+        on_top = 0 if prices_include_tax else self.tax_minor
+        return self.total_minor - self.discount_minor + on_top
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The units of an order that came back, and what was paid for those of each return.
+
+    `version` counts its writes; 0 was never written.
+    """
+
+    version: int = 0
+    units: Mapping[str, int] = field(default_factory=dict)  # by SKU
+    prices_minor: Mapping[str, int] = field(default_factory=dict)  # by return id
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +314,9 @@ class Edit:
 class Order:
     """An order without its lines. `version` counts the writes it has survived, from 1.
 
-    `total` is what the customer pays, `shipping_minor` of it for the parcel; `refunded_minor` is
-    what payments has told of refunds, and decides nothing.
+    `total` is what the customer pays, `shipping_minor` of it for the parcel, and where prices do
+    not include tax that of the lines and `shipping_tax_minor` as well. `refunded_minor` is what
+    payments has told of refunds, and decides nothing.
     """
 
     order_id: str
@@ -294,6 +332,9 @@ class Order:
     placed_at: datetime
     updated_at: datetime
     shipping_minor: int = 0
+    shipping_tax_minor: int = 0
+    prices_include_tax: bool = True
+    promotions: tuple[str, ...] = ()  # the codes that were redeemed
     refunded_minor: int = 0
     waits_until: datetime | None = None  # for the customer's confirmation, while AWAITING_PAYMENT
     confirmed_at: datetime | None = None
@@ -373,7 +414,9 @@ class Order:
         NotBoughtError, EditNotPossibleError, EditTotalError
         """
         editing = self.moved_to(OrderStatus.EDITING, at=at)
-        refund = price_of(self, lines, _taken_out(self.order_id, quantities, lines))
+        taken = _taken_out(self.order_id, quantities, lines)
+        # The first of a line's units stay, and keep their share.
+        refund = paid_for(self, lines, taken, before=quantities)
         total = self.total - refund
         if total != expected:
             raise EditTotalError(self.order_id, total)
@@ -473,8 +516,18 @@ def reason_of(error_name: str) -> str:
     return _REASONS.get(error_name, _REASON_OF_A_FAULT)
 
 
-def price_of(order: Order, lines: Sequence[OrderLine], quantities: Mapping[str, int]) -> Money:
-    """Sum what these units were bought for.
+def paid_for(
+    order: Order,
+    lines: Sequence[OrderLine],
+    quantities: Mapping[str, int],
+    *,
+    before: Mapping[str, int] | None = None,
+) -> Money:
+    """Tell what the customer paid for some units of an order, without its shipping.
+
+    Everything that goes back, or is captured in parts, is priced here. `before` names how many
+    units of each SKU were priced already: those priced one after the other sum to what all of them
+    were bought for, to the last minor unit.
 
     Raises
     ------
@@ -482,17 +535,56 @@ def price_of(order: Order, lines: Sequence[OrderLine], quantities: Mapping[str, 
         There are fewer of them in the order.
     """
     bought = {line.sku: line for line in lines}
-    price = Money(0, order.total.currency)
+    paid = 0
     for sku, quantity in quantities.items():
-        if sku not in bought or bought[sku].quantity < quantity:
+        start = (before or {}).get(sku, 0)
+        if sku not in bought or bought[sku].quantity < start + quantity:
             raise NotBoughtError(order.order_id, sku)
-        price = price + Money(bought[sku].unit_price_minor, price.currency) * quantity
-    return price
+        paid += _paid_up_to(order, bought[sku], start + quantity)
+        paid -= _paid_up_to(order, bought[sku], start)
+    return Money(paid, order.total.currency)
+
+
+def paid_for_sending(order: Order) -> Money:
+    """Tell what the customer paid for the parcel, with the tax on it."""
+    on_top = 0 if order.prices_include_tax else order.shipping_tax_minor
+    return Money(order.shipping_minor + on_top, order.total.currency)
+
+
+def _paid_up_to(order: Order, line: OrderLine, units: int) -> int:
+    return line.first(units).paid_minor(prices_include_tax=order.prices_include_tax)
+
+
+def return_priced(
+    order: Order,
+    lines: Sequence[OrderLine],
+    returned: Returned,
+    return_id: str,
+    quantities: Mapping[str, int],
+) -> Returned:
+    """Return what came back with one more return in it; one that is in it changes nothing.
+
+    Raises
+    ------
+    NotBoughtError
+        More would have come back than was bought.
+    """
+    if return_id in returned.prices_minor:
+        return returned
+    price = paid_for(order, lines, quantities, before=returned.units)
+    units = dict(returned.units)
+    for sku, quantity in quantities.items():
+        units[sku] = units.get(sku, 0) + quantity
+    return Returned(
+        version=returned.version + 1,
+        units=units,
+        prices_minor={**returned.prices_minor, return_id: price.amount_minor},
+    )
 
 
 def left_of(lines: Sequence[OrderLine], quantities: Mapping[str, int]) -> list[OrderLine]:
     """Return the lines with these new quantities; one of none is no line any more."""
-    changed = (replace(line, quantity=quantities.get(line.sku, line.quantity)) for line in lines)
+    changed = (line.first(quantities.get(line.sku, line.quantity)) for line in lines)
     return [line for line in changed if line.quantity > 0]
 
 

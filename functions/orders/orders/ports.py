@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from orders.model import Action, Order, OrderLine, OrderStatus
+from orders.model import Action, Order, OrderLine, OrderStatus, Returned
 from tradepost.contracts.event import Event
 
 
@@ -38,6 +38,12 @@ class OrderRepository(Protocol):
 
     def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
         """Store an order's next version with what is left of its lines. Raises StaleError."""
+
+    def returned(self, order_id: str) -> Returned:
+        """Read what came back of an order; version 0 if nothing ever did."""
+
+    def save_returned(self, order_id: str, returned: Returned) -> None:
+        """Store the next version of what came back. Raises StaleError if it is not next."""
 
     def publish(self, order: Order, event: Event) -> None:
         """State a fact about an order once more, if the order is as read. Raises StaleError."""

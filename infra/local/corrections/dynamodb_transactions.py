@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from moto.dynamodb.exceptions import (
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.responses import DynamoHandler
 
+from infra.local.clock import in_use
 from infra.local.corrections import dynamodb_streams
 from infra.local.corrections.dynamodb_items import swap
 
@@ -81,8 +82,8 @@ def _once_per_token(self: Any) -> Any:
     )
     asked = json.dumps(self.body["TransactItems"], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(asked.encode()).hexdigest()
-    now = time.monotonic()
-    applied_at, applied = seen.get(token, (-TOKEN_SECONDS, ""))
+    now = in_use().now()
+    applied_at, applied = seen.get(token, (-math.inf, ""))
     if now - applied_at < TOKEN_SECONDS:
         if applied != fingerprint:
             raise IdempotentParameterMismatchException

@@ -199,14 +199,16 @@ class Shop:
             body=json.loads(text) if text else None,
         )
 
-    def put(self, handle: str, body: dict[str, Any]) -> SimpleNamespace:
-        return self.call("PUT", "/v1/products/{handle}", handle=handle, body=body)
+    def put(self, handle: str, body: dict[str, Any], *, seen: int | None = None) -> SimpleNamespace:
+        return self.call(
+            "PUT", "/v1/products/{handle}", handle=handle, body=body, headers=_if_match(seen)
+        )
 
     def show(self, handle: str, **sent: Any) -> SimpleNamespace:
         return self.call("GET", "/v1/products/{handle}", handle=handle, **sent)
 
-    def withdraw(self, handle: str) -> SimpleNamespace:
-        return self.call("DELETE", "/v1/products/{handle}", handle=handle)
+    def withdraw(self, handle: str, *, seen: int | None = None) -> SimpleNamespace:
+        return self.call("DELETE", "/v1/products/{handle}", handle=handle, headers=_if_match(seen))
 
     def search(self, **query: Any) -> SimpleNamespace:
         asked = {name: str(value) for name, value in query.items()}
@@ -230,6 +232,10 @@ class Shop:
         records = self._stream()
         for start in range(0, len(records), 100):
             assert self.index_records(records[start : start + 100]) == {"batchItemFailures": []}
+
+
+def _if_match(seen: int | None) -> dict[str, str]:
+    return {"if-match": f'"{seen}"'} if seen is not None else {}
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from infra.cli import exporter, importer
+from catalog.use_cases import searching
+from infra.cli import exporter, importer, reindex
 from infra.cli.main import app
 from infra.cli.shop import Shop
 
@@ -32,6 +33,7 @@ class Books:
         self.shop = shop
         self.on_hand: dict[str, int] = {}
         self.busy = 0
+        self.broken_at = ""
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -42,6 +44,9 @@ class Books:
         if path == "/_local":
             staff = {"email": "admin@shop.example", "password": "of the local shop"}
             return httpx.Response(200, json={"stage": "local", "staff": staff})
+        if path == self.broken_at:
+            self.broken_at = ""
+            raise KeyboardInterrupt
         if path == "/v1/sessions":
             if body["password"] != "of the local shop":
                 problem = {"code": "wrong_credentials", "detail": "not those"}
@@ -76,6 +81,7 @@ def books(shop, monkeypatch) -> Books:
     books.pauses = pauses
     monkeypatch.setattr(importer, "Shop", connected)
     monkeypatch.setattr(exporter, "Shop", connected)
+    monkeypatch.setattr(reindex, "Shop", connected)
     # The Chalice app under test answers one request at a time.
     monkeypatch.setattr(importer, "_REQUESTS_IN_FLIGHT", 1)
     monkeypatch.setattr(exporter, "_REQUESTS_IN_FLIGHT", 1)
@@ -201,3 +207,36 @@ def test_a_cell_that_a_spreadsheet_would_run_is_written_inert(books, tmp_path):
 
     with errors.open(newline="") as written:
         assert list(csv.reader(written))[1][1] == "'=cmd|calc"
+
+
+def test_an_index_is_rebuilt_from_the_command_line_and_goes_on_where_it_was_interrupted(
+    books, shop, a_product, items, client, monkeypatch
+):
+    monkeypatch.setattr(searching, "REBUILT_PER_CALL_MAX", 2)
+    for number in range(5):
+        shop.put(f"thing-{number}", a_product(sku=f"S{number}", title="Thing"))
+    for item in items("PRODUCT#"):
+        assert item["sk"] != "INDEX"
+    rebuilt = searching.rebuild_search
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        books.broken_at = "/v1/products/rebuild-search"
+        return rebuilt(*arguments, **options)
+
+    monkeypatch.setattr(searching, "rebuild_search", interrupted)
+    first = run("reindex")
+    monkeypatch.setattr(searching, "rebuild_search", rebuilt)
+    *_, start = first.stderr.split()
+    found = len(shop.found(q="thing"))
+    second = run("reindex", "--from", start)
+
+    assert (first.exit_code, found) == (reindex.EXIT_INTERRUPTED, 2)
+    assert (second.exit_code, second.stdout) == (0, "products indexed anew: 3\n")
+    assert len(shop.found(q="things")) == 5
+
+
+def test_an_index_is_not_rebuilt_by_who_may_not(books):
+    answer = run("reindex", "--email", "me@shop.example", "--password", "wrong")
+
+    assert answer.exit_code == reindex.EXIT_FAILED
+    assert answer.stderr.splitlines()[-1].startswith("reindex: ")

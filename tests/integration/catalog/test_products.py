@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from catalog import use_cases
 from catalog.api import EXPORT_BYTES_MAX, WholeProduct
 from catalog.dynamodb import DynamoDBProducts
-from catalog.model import (
+from catalog.model.product import (
     VARIANTS_MAX,
     Content,
     InvalidProductError,
@@ -18,8 +17,10 @@ from catalog.model import (
     SKUTakenError,
     StaleProductError,
     TooManySKUChangesError,
+    VersionMismatchError,
     new_product,
 )
+from catalog.use_cases import editing
 from tradepost.kernel.clock import utc_now
 
 
@@ -37,7 +38,7 @@ def one_variant(**fields: Any) -> list[dict[str, Any]]:
 
 
 def put(products: DynamoDBProducts, wanted: Content) -> Outcome:
-    _, outcome = use_cases.put_product(
+    _, outcome = editing.put_product(
         wanted,
         stored=products.find(wanted.handle),
         correlation_id="req_1",
@@ -249,6 +250,79 @@ def test_each_change_on_sale_is_told_once_with_a_version_counting_up(shop, a_pro
     assert {event["correlation_id"] for event in told} == {"req_test"}
 
 
+def test_staff_see_a_product_that_is_not_on_sale_with_its_version(shop, a_product):
+    shop.put("mug", a_product(published=False))
+    shop.put("mug", a_product(published=False, amount=1300))
+
+    shown = shop.call("GET", "/v1/staff/products/{handle}", handle="mug")
+    unknown = shop.call("GET", "/v1/staff/products/{handle}", handle="cup")
+    customer = shop.call("GET", "/v1/staff/products/{handle}", handle="mug", role="customer")
+
+    assert (shown.status, shown.body["version"], shown.headers["ETag"]) == (200, 2, '"2"')
+    assert (unknown.status, unknown.body["code"]) == (404, "product_not_found")
+    assert customer.status == 403
+
+
+def test_an_editor_replaces_the_version_that_was_read(shop, a_product):
+    read = shop.put("mug", a_product())
+
+    changed = shop.put("mug", a_product(amount=1300), seen=read.body["version"])
+
+    assert (changed.status, changed.body["outcome"]) == (200, "changed")
+    assert changed.headers["ETag"] == '"2"'
+
+
+def test_of_two_editors_who_read_one_version_the_second_is_refused(shop, a_product, items):
+    shop.put("mug", a_product())
+
+    first = shop.put("mug", a_product(amount=1300), seen=1)
+    before = items()
+    second = shop.put("mug", a_product(amount=1400), seen=1)
+    third = shop.withdraw("mug", seen=1)
+
+    assert first.status == 200
+    assert [(refused.status, refused.body["code"]) for refused in (second, third)] == [
+        (412, "version_mismatch")
+    ] * 2
+    assert (second.body["version"], third.body["version"]) == (2, 2)
+    assert items() == before
+
+
+def test_an_editor_overtaken_between_reading_and_writing_is_refused_too(products, a_product):
+    put(products, content(a_product, "mug"))
+    read = products.find("mug")
+    put(products, content(a_product, "mug", amount=1300))
+
+    with pytest.raises(VersionMismatchError) as refusal:
+        editing.put_product(
+            content(a_product, "mug", amount=1400),
+            stored=read,
+            version=1,
+            correlation_id="req_1",
+            products=products,
+            now=utc_now,
+        )
+
+    assert refusal.value.version == 2
+    assert products.find("mug").content.price_from.amount_minor == 1300
+
+
+def test_an_edit_whose_answer_was_lost_may_be_sent_again(shop, a_product):
+    shop.put("mug", a_product())
+    shop.put("mug", a_product(amount=1300), seen=1)
+
+    again = shop.put("mug", a_product(amount=1300), seen=1)
+
+    assert (again.status, again.body["outcome"], again.body["version"]) == (200, "unchanged", 2)
+
+
+def test_an_edit_of_a_product_that_is_not_there_creates_none(shop, a_product):
+    refused = shop.put("mug", a_product(), seen=1)
+
+    assert (refused.status, refused.body["version"]) == (412, 0)
+    assert shop.show("mug").status == 404
+
+
 def test_a_variants_tax_class_is_shown_and_told(shop, a_product, items):
     shop.put("bread", a_product(variants=one_variant(tax_class="zero")))
 
@@ -279,7 +353,7 @@ def test_a_writer_who_was_overtaken_reads_again_and_writes_last(products, a_prod
     outdated = products.find("mug")
     put(products, content(a_product, "mug", amount=1))
 
-    product, outcome = use_cases.put_product(
+    product, outcome = editing.put_product(
         content(a_product, "mug", amount=9),
         stored=outdated,
         correlation_id="req_1",

@@ -55,6 +55,18 @@ def reserves(
     )
 
 
+def adds(stock: DynamoDBStock, order_id: str, edit: int, lines: Sequence[HoldLine]) -> int:
+    return use_cases.hold_added(
+        order_id,
+        edit,
+        lines,
+        stock=stock,
+        warehouses=DynamoDBWarehouses(stock._client, stock._table),
+        orders=Destination(),
+        now=utc_now,
+    )
+
+
 def table_items(client: Any) -> list[dict[str, Any]]:
     pages = client.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
     return [from_item(item) for page in pages for item in page["Items"]]

@@ -11,7 +11,7 @@ import pytest
 from inventory import use_cases
 from inventory.dynamodb import DynamoDBStock, DynamoDBWarehouses
 from inventory.model import HoldLine, HoldState, OutOfStockError
-from tests.integration.inventory.stockroom import books_agree, reserves, told
+from tests.integration.inventory.stockroom import adds, books_agree, reserves, told
 from tradepost.kernel.errors import StaleError, UnavailableError
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -123,6 +123,25 @@ def test_an_edit_gives_up_first_what_is_not_there_yet(stock: DynamoDBStock, clie
 
     assert one_waits == (1, 0)
     assert (waits(stock, "ord_1"), stock.levels(["MUG"])["MUG"].available) == (0, 1)
+    books_agree(client)
+
+
+def test_units_that_an_edit_adds_may_wait_and_are_filled_and_given_up_for_themselves(
+    stock: DynamoDBStock, client: Any
+) -> None:
+    kept(stock, 2)
+    buys(stock, "ord_1", 2)
+    use_cases.commit_stock("ord_1", stock=stock)
+
+    waiting = [adds(stock, "ord_1", edit, [HoldLine("MUG", 2)]) for edit in (1, 2)]
+    use_cases.commit_added("ord_1", 1, stock=stock)
+    receives(stock, 3, "r1")
+    tends(stock)
+    use_cases.release_added("ord_1", 2, stock=stock)
+
+    level = stock.levels(["MUG"])["MUG"]
+    assert waiting == [2, 2]
+    assert (level.available, level.held, level.waiting) == (1, 0, 0)
     books_agree(client)
 
 

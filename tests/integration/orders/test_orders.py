@@ -12,7 +12,7 @@ import pytest
 
 from orders import use_cases
 from orders.dynamodb import DynamoDBOrders
-from orders.model import LEFT_ALONE_MAX, Order, OrderStatus
+from orders.model import LEFT_ALONE_MAX, Order, OrderStatus, Returned
 from orders.ports import Search
 from orders.use_cases import SWEPT_MAX
 from orders.use_cases.asking import action_of
@@ -75,6 +75,31 @@ def test_an_order_is_read_as_it_was_written(orders: DynamoDBOrders) -> None:
 
     assert orders.get("ord_1") == parked
     assert orders.lines("ord_1") == list(LINES)
+
+
+def test_what_was_paid_and_came_back_is_read_as_it_was_written(orders: DynamoDBOrders) -> None:
+    order = placed(
+        orders, prices_include_tax=False, shipping_tax_minor=60, promotions=("SPRING", "FREESHIP")
+    )
+    returned = Returned(1, {"MUG": 1}, {"ret_1": 1250})
+    orders.save_returned("ord_1", returned)
+
+    assert orders.get("ord_1") == order
+    assert orders.returned("ord_1") == returned
+    assert orders.returned("ord_2") == Returned()
+
+
+def test_of_two_returns_priced_at_once_the_second_is_priced_anew(orders: DynamoDBOrders) -> None:
+    placed(orders)
+    orders.save_returned("ord_1", Returned(1, {"MUG": 1}, {"ret_1": 1250}))
+
+    with pytest.raises(StaleError):
+        orders.save_returned("ord_1", Returned(1, {"MUG": 2}, {"ret_2": 2500}))
+    use_cases.price_return("ord_1", "ret_2", {"MUG": 1}, orders=orders)
+
+    assert orders.returned("ord_1") == Returned(2, {"MUG": 2}, {"ret_1": 1250, "ret_2": 1250})
+    with pytest.raises(StaleError):
+        orders.save_returned("ord_1", Returned(2, {"CUP": 1}, {"ret_3": 900}))
 
 
 def test_of_two_who_read_the_same_version_one_writes(orders: DynamoDBOrders) -> None:

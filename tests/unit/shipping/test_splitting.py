@@ -62,8 +62,19 @@ class Orders:
         return Money(4745, "GBP")
 
     def goods_of(self, order_id: str) -> Goods:
-        prices = {"MUG": Money(1250, "GBP"), "BOWL": Money(700, "GBP")}
-        return Goods(self.status, self.bought(order_id), prices, Money(295, "GBP"))
+        return Goods(self.status, self.bought(order_id))
+
+    def price_of(
+        self,
+        order_id: str,
+        lines: Sequence[ParcelLine],
+        *,
+        before: Sequence[ParcelLine],
+        with_shipping: bool,
+    ) -> Money:
+        prices = {"MUG": 1250, "BOWL": 700}
+        paid = sum(prices[line.sku] * line.quantity for line in lines)
+        return Money(paid + 295 * with_shipping, "GBP")
 
     def address_of(self, order_id: str) -> dict[str, str]:
         return {"postal_code": "YO21 1AA"}

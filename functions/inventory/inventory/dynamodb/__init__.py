@@ -12,11 +12,14 @@ The `inventory` table.
     SKU#<sku>       OUTBOX#<id>     event         see tradepost.platform.outbox
     HOLD#<order>    CHUNK#<nnnn>    hold          total, state, lines, edit, fills, held_until,
                                                   expiring
+    HOLD#<order>    CHUNK#EDIT<nnnn>#<nnnn>  the same, of units that an edit added: its number first
     HOLD#<order>    ENTRY#<nnnn>#<kind>  ledger entry of a chunk, the same attributes; an edit's
                                          kind is TAKEN_BACK#<its number>, FILLED#<n> of units that
-                                         came in for who waited
+                                         came in for who waited. Of added units:
+                                         ENTRY#EDIT<nnnn>#<nnnn>#<kind>
     RETURN#<id>     ENTRY#RESTOCKED ledger entry  the same, and order_id, scrapped: [sku, quantity]
-    WAITING#<sku>   <since>#<order>#<nnnn>  place in the queue  sku, order_id, number, quantity
+    WAITING#<sku>   <since>#<order>#<chunk>  place in the queue  sku, order_id, added_by, number,
+                                                  quantity, since
     WAREHOUSES      WAREHOUSE#<code>  warehouse   name, country, priority, is_open
 
 A SKU that nobody said anything about has its root alone, and no card: it is held and sold

@@ -55,14 +55,20 @@ def bucket_of(item: Item) -> Bucket:
     return Bucket(item["sk"].removeprefix("STOCK#"), shard)
 
 
-def chunk_key(order_id: str, number: int) -> dict[str, str]:
-    return {"pk": hold_pk(order_id), "sk": f"CHUNK#{number:04d}"}
+def chunk_key(order_id: str, added_by: int, number: int) -> dict[str, str]:
+    return {"pk": hold_pk(order_id), "sk": f"CHUNK#{_name(added_by, number)}"}
+
+
+def _name(added_by: int, number: int) -> str:
+    """Name a chunk within its order: those bought at first sort before those added."""
+    return f"EDIT{added_by:04d}#{number:04d}" if added_by else f"{number:04d}"
 
 
 def waiting_key(waiting: Waiting) -> dict[str, str]:
+    chunk = _name(waiting.added_by, waiting.number)
     return {
         "pk": f"WAITING#{waiting.sku}",
-        "sk": f"{to_text(waiting.since)}#{waiting.order_id}#{waiting.number:04d}",
+        "sk": f"{to_text(waiting.since)}#{waiting.order_id}#{chunk}",
     }
 
 
@@ -188,6 +194,7 @@ def put_waiting(table: str, waiting: Waiting) -> Any:
         **waiting_key(waiting),
         "sku": waiting.sku,
         "order_id": waiting.order_id,
+        "added_by": waiting.added_by,
         "number": waiting.number,
         "quantity": waiting.quantity,
         "since": to_text(waiting.since),
@@ -222,7 +229,8 @@ def entry(pk: str, sk: str, kind: str, moves: Iterable[Move]) -> Item:
 
 
 def chunk_entry(chunk: HoldChunk, kind: str, moves: Iterable[Move]) -> Item:
-    return entry(hold_pk(chunk.order_id), f"ENTRY#{chunk.number:04d}#{kind}", kind, moves)
+    sk = f"ENTRY#{_name(chunk.added_by, chunk.number)}#{kind}"
+    return entry(hold_pk(chunk.order_id), sk, kind, moves)
 
 
 def _movement(move: Move) -> Item:
@@ -249,7 +257,7 @@ def place_of(item: Mapping[str, Any]) -> Bucket:
 
 def chunk_item(chunk: HoldChunk, state: HoldState) -> Item:
     return {
-        **chunk_key(chunk.order_id, chunk.number),
+        **chunk_key(chunk.order_id, chunk.added_by, chunk.number),
         "total": chunk.total,
         "state": state,
         "lines": lines_item(chunk),
@@ -283,14 +291,16 @@ def lines_item(chunk: HoldChunk) -> list[Item]:
 
 
 def to_chunk(order_id: str, item: Item) -> HoldChunk:
+    *edit, number = item["sk"].removeprefix("CHUNK#").split("#")
     return HoldChunk(
         order_id=order_id,
-        number=int(item["sk"].removeprefix("CHUNK#")),
+        number=int(number),
         total=item["total"],
         state=HoldState(item["state"]),
         lines=tuple(_to_line(line) for line in item["lines"]),
         held_until=from_text(item["held_until"]) if "held_until" in item else None,
         edit=item["edit"],
+        added_by=int(edit[0].removeprefix("EDIT")) if edit else 0,
         fills=item["fills"],
     )
 
@@ -309,6 +319,7 @@ def to_waiting(item: Item) -> Waiting:
     return Waiting(
         sku=item["sku"],
         order_id=item["order_id"],
+        added_by=item["added_by"],
         number=item["number"],
         quantity=item["quantity"],
         since=from_text(item["since"]),

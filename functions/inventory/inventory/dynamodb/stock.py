@@ -162,7 +162,9 @@ class DynamoDBStock:
             *[update.to_write(self._table) for update in updates],
         ]
         if chunk.number > 0:
-            writes.append(self._first_stands(chunk, chunks_known))
+            writes.append(self._first_stands(chunk, chunk.added_by, chunks_known))
+        if chunk.added_by > 0:
+            writes.append(self._first_stands(chunk, 0, chunk.total))
         writes += [items.put_waiting(self._table, one) for one in _waitings(chunk)]
         writes += [outbox_put(self._table, items.sku_pk(event.sku), event) for event in told]
         assert len(writes) <= TRANSACTION_ITEMS_MAX
@@ -195,9 +197,10 @@ class DynamoDBStock:
                 # It has this one bucket, and there is too little in it.
                 raise OutOfStockError(update.move.sku) from error
             raise StaleError("a level is not as it was presumed") from error
-        first = others[len(updates)] if chunk.number > 0 else None
-        if first is not None and first.get("state") in {None, HoldState.RELEASED}:
-            raise HoldReleasedError(chunk.order_id) from error
+        firsts = others[len(updates) : len(updates) + (chunk.number > 0) + (chunk.added_by > 0)]
+        for first in firsts:
+            if first is not None and first.get("state") in {None, HoldState.RELEASED}:
+                raise HoldReleasedError(chunk.order_id) from error
         raise StaleError(f"the hold of {chunk.order_id} moved on") from error
 
     def _sales(
@@ -237,11 +240,11 @@ class DynamoDBStock:
             updates.append(update)
         return updates, told
 
-    def _first_stands(self, chunk: HoldChunk, chunks_known: int) -> Any:
-        """Require that the order was not released; write how many chunks there are, if more."""
+    def _first_stands(self, chunk: HoldChunk, added_by: int, chunks_known: int) -> Any:
+        """Require that order or edit was not released; write how many chunks it has, if more."""
         request: dict[str, Any] = {
             "TableName": self._table,
-            "Key": to_item(items.chunk_key(chunk.order_id, 0)),
+            "Key": to_item(items.chunk_key(chunk.order_id, added_by, 0)),
             "ConditionExpression": items.STILL_STANDS,
             "ExpressionAttributeNames": {"#state": "state"},
             "ExpressionAttributeValues": to_item({":released": HoldState.RELEASED}),
@@ -322,8 +325,8 @@ class DynamoDBStock:
             failed_conditions(error)
             raise StaleError(f"the hold of {chunk.order_id} moved on") from error
 
-    def bar_hold(self, order_id: str) -> HoldChunk:
-        tombstone = HoldChunk(order_id, 0, 1, HoldState.RELEASED, ())
+    def bar_hold(self, order_id: str, edit: int = 0) -> HoldChunk:
+        tombstone = HoldChunk(order_id, 0, 1, HoldState.RELEASED, (), edit=edit, added_by=edit)
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -349,7 +352,7 @@ class DynamoDBStock:
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=to_item(items.chunk_key(chunk.order_id, chunk.number)),
+                Key=to_item(items.chunk_key(chunk.order_id, chunk.added_by, chunk.number)),
                 UpdateExpression="SET #held_until = :held_until",
                 ConditionExpression=items.IS_IN_STATE,
                 ExpressionAttributeNames={"#held_until": "held_until", "#state": "state"},
@@ -435,7 +438,7 @@ class DynamoDBStock:
             raise StaleError(f"{waiting.order_id} waits no longer as it did") from error
 
     def _tell_filled(self, waiting: Waiting, filled: HoldChunk) -> Any:
-        about = f"{waiting.order_id}/{waiting.number}/{waiting.sku}"
+        about = f"{waiting.order_id}/{waiting.added_by}/{waiting.number}/{waiting.sku}"
         event = BackorderFilledV1(
             event_id=event_id(BackorderFilledV1.TYPE, about, filled.fills),
             occurred_at=utc_now(),
@@ -516,7 +519,7 @@ class DynamoDBStock:
     def _chunk(self, waiting: Waiting) -> HoldChunk | None:
         answer = self._client.get_item(
             TableName=self._table,
-            Key=to_item(items.chunk_key(waiting.order_id, waiting.number)),
+            Key=to_item(items.chunk_key(waiting.order_id, waiting.added_by, waiting.number)),
             ConsistentRead=True,
         )
         stored = answer.get("Item")
@@ -538,7 +541,7 @@ class DynamoDBStock:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": to_item(items.chunk_key(chunk.order_id, chunk.number)),
+                "Key": to_item(items.chunk_key(chunk.order_id, chunk.added_by, chunk.number)),
                 "UpdateExpression": "SET #state = :to REMOVE #expiring",
                 "ConditionExpression": f"{items.IS_IN_STATE} AND {items.STANDS_AS_READ}",
                 "ExpressionAttributeNames": {
@@ -563,7 +566,7 @@ class DynamoDBStock:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": to_item(items.chunk_key(chunk.order_id, chunk.number)),
+                "Key": to_item(items.chunk_key(chunk.order_id, chunk.added_by, chunk.number)),
                 "UpdateExpression": "SET #lines = :lines, #edit = :edit, #fills = :fills",
                 "ConditionExpression": f"{items.IS_IN_STATE} AND {items.STANDS_AS_READ}",
                 "ExpressionAttributeNames": {
@@ -589,7 +592,14 @@ class DynamoDBStock:
 def _waitings(chunk: HoldChunk) -> list[Waiting]:
     """List a chunk's places in the queues."""
     return [
-        Waiting(line.sku, chunk.order_id, chunk.number, line.waiting, line.waits_since)
+        Waiting(
+            line.sku,
+            chunk.order_id,
+            chunk.added_by,
+            chunk.number,
+            line.waiting,
+            line.waits_since,
+        )
         for line in chunk.lines
         if line.waits_since is not None
     ]

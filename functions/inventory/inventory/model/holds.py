@@ -131,7 +131,10 @@ def line_of(sku: str, taken: Bucketed, waiting: int, now: datetime) -> HoldLine:
 
 @dataclass(frozen=True, slots=True)
 class HoldChunk:
-    """One transaction's worth of an order's hold: chunk `number` of `total`, counted from 0."""
+    """One transaction's worth of an order's hold: chunk `number` of `total`, counted from 0.
+
+    The units that an edit adds are chunks of their own, counted anew.
+    """
 
     order_id: str
     number: int
@@ -140,11 +143,11 @@ class HoldChunk:
     lines: tuple[HoldLine, ...]
     held_until: datetime | None = None  # None for a tombstone
     edit: int = 0  # the number of the order's edit that it stands at
+    added_by: int = 0  # the number of the edit that added it; 0: it was bought at first
     fills: int = 0  # how often units came in for it
 
-    def left_at(self, edit: int, lines: Iterable[HoldLine]) -> HoldChunk:
+    def left_at(self, edit: int, left: Mapping[str, int]) -> HoldChunk:
         """Return the chunk as an edit leaves it, which never adds to it."""
-        left = {line.sku: line.quantity for line in lines}
         kept = (one.left(min(one.quantity, left.get(one.sku, 0))) for one in self.lines)
         return replace(self, edit=edit, lines=tuple(line for line in kept if line.quantity))
 
@@ -163,7 +166,8 @@ class Waiting:
 
     sku: str
     order_id: str
-    number: int  # of the chunk
+    added_by: int  # of the chunk, as its number
+    number: int
     quantity: int
     since: datetime
 

@@ -1,10 +1,13 @@
-"""What is done with stock: hold, commit, take back, release, expire; restock, receive, adjust,
+"""What is done with stock: hold, commit, add, take back, release, expire; restock, receive, adjust,
 count; keep and tend shelves; open warehouses."""
 
 from inventory.use_cases.holds import (
     HOLD_CHUNK_LINES_MAX,
+    commit_added,
     commit_stock,
     expire_hold,
+    hold_added,
+    release_added,
     release_stock,
     reserve_stock,
     sweep_holds,
@@ -21,13 +24,16 @@ from inventory.use_cases.warehouses import (
 __all__ = [
     "HOLD_CHUNK_LINES_MAX",
     "adjust_stock",
+    "commit_added",
     "commit_stock",
     "count_stock",
     "describe_warehouse",
     "even_out",
     "expire_hold",
+    "hold_added",
     "keep_shelf",
     "list_warehouses",
+    "release_added",
     "release_stock",
     "require_warehouse",
     "reserve_stock",

@@ -77,7 +77,38 @@ def reserve_stock(
     rest = summed(lines)
     if not rest:
         raise EmptyHoldError("an order holds at least one unit")
-    planner = _Planner(order_id, rest, stock, warehouses, orders, now)
+    return _hold(_Planner(order_id, 0, rest, stock, warehouses, orders, now))
+
+
+def hold_added(
+    order_id: str,
+    edit: int,
+    lines: Sequence[HoldLine],
+    *,
+    stock: StockRepository,
+    warehouses: WarehouseRepository,
+    orders: Orders,
+    now: Clock,
+) -> int:
+    """Hold the units that an edit adds to an order, all or none, once per edit.
+
+    Returns how many are to come in. Safe to repeat and to run twice at once, as `reserve_stock`
+    is; `release_added` undoes it.
+
+    Raises
+    ------
+    OutOfStockError
+        A SKU has too few units for sale, and takes no back-order for the rest.
+    HoldReleasedError
+        The edit was undone first, or the whole order: this call came too late.
+    UnavailableError
+    """
+    return _hold(_Planner(order_id, edit, summed(lines), stock, warehouses, orders, now))
+
+
+def _hold(planner: _Planner) -> int:
+    """Hold all that is wanted, chunk by chunk; tell how many units are to come in."""
+    rest = planner.wanted
     number = waiting = chunks_known = 0
     while rest:
         held = _hold_next(planner, number, rest, chunks_known)
@@ -94,7 +125,7 @@ def _hold_next(
     planner: _Planner, number: int, rest: Sequence[HoldLine], chunks_known: int
 ) -> HoldChunk:
     """Hold as many of the lines as fit into one transaction."""
-    lines = rest[:HOLD_CHUNK_LINES_MAX]
+    lines = rest[: planner.lines_max]
     skus = [line.sku for line in lines]
     shelves = planner.stock.presumed(skus)
     for _ in range(PLANS_MAX):
@@ -114,7 +145,7 @@ def _hold_next(
             continue
         try:
             left = len(rest) - len(planned)
-            total = number + 1 - (-left // HOLD_CHUNK_LINES_MAX)
+            total = number + 1 - (-left // planner.lines_max)
             return planner.stock.hold_chunk(
                 HoldChunk(
                     planner.order_id,
@@ -122,6 +153,8 @@ def _hold_next(
                     max(total, chunks_known),
                     HoldState.HELD,
                     tuple(planned),
+                    edit=planner.added_by,
+                    added_by=planner.added_by,
                 ),
                 shelves,
                 held_until=planner.now() + _HOLD_LIFETIME,
@@ -135,7 +168,7 @@ def _hold_next(
 def _held_before(planner: _Planner, number: int) -> HoldChunk | None:
     """Return a chunk that is held already. Raises HoldReleasedError."""
     for chunk in planner.stock.chunks(planner.order_id):
-        if chunk.number == number:
+        if (chunk.added_by, chunk.number) == (planner.added_by, number):
             if chunk.state is HoldState.RELEASED:
                 raise HoldReleasedError(planner.order_id)
             return chunk
@@ -148,6 +181,7 @@ class _Planner:
     def __init__(
         self,
         order_id: str,
+        added_by: int,
         wanted: Sequence[HoldLine],
         stock: StockRepository,
         warehouses: WarehouseRepository,
@@ -155,9 +189,12 @@ class _Planner:
         now: Clock,
     ) -> None:
         self.order_id = order_id
+        self.added_by = added_by
+        self.wanted = wanted
+        # Of an edit two chunks have to stand besides: the order's first, and the edit's.
+        self.lines_max = HOLD_CHUNK_LINES_MAX - (added_by > 0)
         self.stock = stock
         self.now = now
-        self._wanted = wanted
         self._warehouses = warehouses
         self._orders = orders
         self._ranking: list[str] | None = None
@@ -170,7 +207,7 @@ class _Planner:
         for line in lines:
             found = self._source(line, shelves, ranking)
             items += _items_of(found, shelves[line.sku])
-            if items > HOLD_CHUNK_LINES_MAX:
+            if items > self.lines_max:
                 break
             planned.append(found)
         return planned
@@ -193,9 +230,9 @@ class _Planner:
         if self._ranking is None and choice:
             listed = with_main(self._warehouses.described())
             ranking = ranked(listed, self._orders.country_of(self.order_id))
-            others = [line.sku for line in self._wanted if line.sku not in shelves]
+            others = [line.sku for line in self.wanted if line.sku not in shelves]
             everything = {**self.stock.shelves(others), **shelves} if others else shelves
-            self._ranking = whole_first(ranking, self._wanted, everything)
+            self._ranking = whole_first(ranking, self.wanted, everything)
         return self._ranking or [MAIN_WAREHOUSE]
 
 
@@ -203,6 +240,28 @@ def _items_of(line: HoldLine, shelf: Shelf) -> int:
     """Count the items that a line takes of a transaction, now or when its units come in."""
     items = len(line.takes) + (_WAITING_LINE_ITEMS if line.waiting else 0)
     return items + (_TOLD_OF_LINE_MAX if shelf.threshold is not None else 0)
+
+
+def commit_added(order_id: str, edit: int, *, stock: StockRepository) -> None:
+    """Sell what is held for an edit, once. Safe to repeat.
+
+    Raises
+    ------
+    HoldLostError
+        The edit does not hold all its units, or they were released.
+    """
+    _commit(order_id, edit, stock)
+
+
+def release_added(order_id: str, edit: int, *, stock: StockRepository) -> None:
+    """Give back what an edit holds or has bought, and bar it from holding again.
+
+    Safe to repeat, to run before the hold and to run beside it.
+    """
+    stock.bar_hold(order_id, edit)
+    for chunk in stock.chunks(order_id):
+        if chunk.added_by == edit and chunk.state is not HoldState.RELEASED:
+            stock.release_chunk(chunk)
 
 
 def commit_stock(order_id: str, *, stock: StockRepository) -> None:
@@ -213,7 +272,11 @@ def commit_stock(order_id: str, *, stock: StockRepository) -> None:
     HoldLostError
         The order does not hold all its lines, or some were released.
     """
-    chunks = stock.chunks(order_id)
+    _commit(order_id, 0, stock)
+
+
+def _commit(order_id: str, edit: int, stock: StockRepository) -> None:
+    chunks = [chunk for chunk in stock.chunks(order_id) if chunk.added_by == edit]
     if not chunks or len(chunks) != chunks[0].total:
         raise HoldLostError(order_id)
     for chunk in chunks:
@@ -226,8 +289,9 @@ def take_back(
 ) -> None:
     """Leave an order these units of those it has bought, once per edit, and sell the rest again.
 
-    A chunk that stands at this edit or a later one stays as it is, and so does one that was
-    released: it has given everything back. Safe to repeat, late too.
+    What was added last is taken back first. A chunk that stands at this edit or a later one stays
+    as it is, and so does one that was released: it has given everything back. Safe to repeat,
+    late too.
 
     Raises
     ------
@@ -237,24 +301,30 @@ def take_back(
     chunks = stock.chunks(order_id)
     if not chunks:
         raise HoldLostError(order_id)
+    left = {line.sku: line.quantity for line in summed(lines)}
     for chunk in chunks:
         if chunk.state is HoldState.HELD:
             raise HoldLostError(order_id)
-        if chunk.state is HoldState.COMMITTED and chunk.edit < edit:
-            stock.shrink_chunk(chunk, chunk.left_at(edit, lines))
+        if chunk.state is HoldState.RELEASED:
+            continue
+        kept = chunk if chunk.edit >= edit else chunk.left_at(edit, left)
+        if kept is not chunk:
+            stock.shrink_chunk(chunk, kept)
+        for line in kept.lines:
+            left[line.sku] = max(0, left.get(line.sku, 0) - line.quantity)
 
 
 def release_stock(order_id: str, *, stock: StockRepository) -> None:
     """Give back whatever an order holds or has bought, and bar it from holding again.
 
     Safe to repeat, to run before the hold and to run beside it. The first chunk goes first: from
-    then on no further chunk can be held, so those read afterwards are all there will ever be.
+    then on no further chunk can be held, so those read afterwards are all there will ever be,
+    with what edits have added.
     """
-    first = stock.bar_hold(order_id)
-    if first.total > 1:
-        for chunk in stock.chunks(order_id):
-            if chunk.state is not HoldState.RELEASED:
-                stock.release_chunk(chunk)
+    stock.bar_hold(order_id)
+    for chunk in stock.chunks(order_id):
+        if chunk.state is not HoldState.RELEASED:
+            stock.release_chunk(chunk)
 
 
 def sweep_holds(*, stock: StockRepository, orders: Orders, now: Clock) -> int:

@@ -30,6 +30,7 @@ from orders.use_cases.steps import (
     keep_order,
     park_order,
     place_order,
+    price_parcel,
     price_return,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "order_of",
     "park_order",
     "place_order",
+    "price_parcel",
     "price_return",
     "read_edit",
     "request_cancellation",

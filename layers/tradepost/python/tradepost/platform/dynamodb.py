@@ -170,7 +170,7 @@ def get_all(
 ) -> list[Item]:
     """Read many items of one table, in no order; those that do not exist are left out.
 
-    The keys must differ. Each item is read for itself, whether consistently or not.
+    The keys must differ. Reads that are not consistent cost half, and may be a moment old.
 
     Raises
     ------

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalog import use_cases
-from catalog.model import Content, InvalidProductError, Outcome, StaleProductError, Variant
+from catalog.model.product import Content, InvalidProductError, Outcome, StaleProductError, Variant
+from catalog.use_cases import editing
 from tradepost.kernel.money import Money
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -47,7 +47,7 @@ def test_a_writer_overtaken_again_and_again_gives_up_and_says_so():
     products = OvertakenProducts()
 
     with pytest.raises(StaleProductError):
-        use_cases.put_product(
+        editing.put_product(
             a_content(), stored=None, correlation_id="c", products=products, now=lambda: MONDAY
         )
 
@@ -74,12 +74,12 @@ def test_others_are_told_of_what_is_or_was_on_sale(before, after, told):
 
     stored = None
     if before is not None:
-        stored, _ = use_cases.put_product(
+        stored, _ = editing.put_product(
             a_content(published=before, title="Before"), stored=None, correlation_id="c",
             products=Products(), now=lambda: MONDAY,
         )  # fmt: skip
 
-    _, outcome = use_cases.put_product(
+    _, outcome = editing.put_product(
         a_content(published=after), stored=stored, correlation_id="c", products=Products(),
         now=lambda: MONDAY,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def test_others_are_told_of_what_is_or_was_on_sale(before, after, told):
 
 def test_a_product_is_as_old_as_its_first_day_on_sale():
     tuesday = MONDAY.replace(day=3)
-    product = use_cases.new_product(a_content(published=False), at=MONDAY)
+    product = editing.new_product(a_content(published=False), at=MONDAY)
 
     on_sale = product.revised(a_content(), at=tuesday)
     back = on_sale.withdrawn(at=tuesday).revised(a_content(), at=tuesday.replace(day=9))

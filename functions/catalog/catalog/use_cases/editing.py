@@ -1,20 +1,21 @@
-"""What a merchant does with products and a customer does to find them."""
+"""What a merchant does with products."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from catalog.model import (
+from catalog.model.product import (
     Content,
     Outcome,
     Product,
     ProductNotFoundError,
     StaleProductError,
+    VersionMismatchError,
     new_product,
 )
-from catalog.ports import Page, Position, ProductRepository, SearchIndex
+from catalog.ports import Page, Position, ProductRepository
 from tradepost.contracts.catalog import (
     OfferedVariant,
     ProductChangedV1,
@@ -30,9 +31,6 @@ from tradepost.kernel.errors import DomainError
 
 # Merchants writing one product at once; each attempt lets at least one of them through.
 _ATTEMPTS_MAX = 5
-
-# As many as fit well into the ten seconds of a function.
-REBUILT_PER_CALL_MAX = 200
 
 
 def show_product(handle: str, *, products: ProductRepository) -> Product:
@@ -50,21 +48,39 @@ def show_product(handle: str, *, products: ProductRepository) -> Product:
     return product
 
 
+def show_to_staff(handle: str, *, products: ProductRepository) -> Product:
+    """Show a product, on sale or not.
+
+    Raises
+    ------
+    ProductNotFoundError
+        There never was such a product.
+    """
+    product = products.find(handle)
+    if product is None:
+        raise ProductNotFoundError(handle)
+    return product
+
+
 def put_product(
     content: Content,
     *,
     stored: Product | None,
+    version: int | None = None,
     correlation_id: str,
     products: ProductRepository,
     now: Clock,
 ) -> tuple[Product, Outcome]:
     """Create the product or replace all of its content; `stored` is what is believed there.
 
-    The event is written with the change. The last writer wins. Safe to repeat: the same content
-    again writes nothing.
+    The events are written with the change. Without a `version` the last writer wins; with one,
+    whoever read another does not write. Safe to repeat: the same content again writes nothing,
+    whichever version it was based on.
 
     Raises
     ------
+    VersionMismatchError
+        It is not at `version`, or there is no such product yet. Nothing was written.
     SKUTakenError
         Another product has one of the SKUs.
     StaleProductError
@@ -73,6 +89,7 @@ def put_product(
     for _ in range(_ATTEMPTS_MAX):
         if stored is not None and stored.content == content:
             return stored, Outcome.UNCHANGED
+        _require_version(stored, version)
         moment = now()
         if stored is None:
             product = new_product(content, at=moment)
@@ -118,7 +135,12 @@ def put_products(
 
 
 def withdraw_product(
-    handle: str, *, correlation_id: str, products: ProductRepository, now: Clock
+    handle: str,
+    *,
+    version: int | None = None,
+    correlation_id: str,
+    products: ProductRepository,
+    now: Clock,
 ) -> None:
     """Take a product off sale. It is kept, and its SKUs stay its own; safe to repeat.
 
@@ -126,6 +148,8 @@ def withdraw_product(
     ------
     ProductNotFoundError
         There never was such a product.
+    VersionMismatchError
+        It is on sale, and not at `version`.
     StaleProductError
         Others kept writing it.
     """
@@ -135,6 +159,7 @@ def withdraw_product(
             raise ProductNotFoundError(handle)
         if not stored.is_on_sale:
             return
+        _require_version(stored, version)
         moment = now()
         product = stored.withdrawn(at=moment)
         events = _facts(stored, product, correlation_id=correlation_id, at=moment)
@@ -155,33 +180,10 @@ def export_products(
     return Page(tuple(found[handle] for handle in page.items if handle in found), page.after)
 
 
-def index_products(changed: Sequence[Product], *, index: SearchIndex) -> frozenset[str]:
-    """Make changed products findable as they now are, whatever order the changes come in.
-
-    Returns the handles that should come again.
-    """
-    newest: dict[str, Product] = {}
-    for product in changed:
-        known = newest.get(product.handle)
-        if known is None or known.version < product.version:
-            newest[product.handle] = product
-    return index.update(list(newest.values()))
-
-
-def rebuild_search(
-    after: Position | None, *, products: ProductRepository, index: SearchIndex
-) -> tuple[int, Position | None]:
-    """Build the index anew for the next products, as many as one call manages.
-
-    Returns how many those were and where to go on; None when all are done. Searches go on being
-    answered meanwhile. Safe to repeat, from anywhere.
-    """
-    page = products.handles(REBUILT_PER_CALL_MAX, after)
-    found: Mapping[str, Product] = products.find_many(page.items)
-    index.rebuild(list(found.values()))
-    if page.after is None:
-        index.recount()
-    return len(found), page.after
+def _require_version(stored: Product | None, version: int | None) -> None:
+    at = stored.version if stored is not None else 0
+    if version is not None and version != at:
+        raise VersionMismatchError(at)
 
 
 def _facts(

@@ -92,6 +92,16 @@ class StaleProductError(StaleError):
         self.handle = handle
 
 
+class VersionMismatchError(ConflictError):
+    """The product changed since the caller saw the version it names."""
+
+    code = "version_mismatch"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the product is at version {version}")
+        self.version = version
+
+
 class Outcome(StrEnum):
     """What writing a product came to."""
 

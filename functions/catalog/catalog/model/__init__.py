@@ -1,0 +1,1 @@
+"""What the catalogue knows: products, the categories they are in, and their pictures."""
