@@ -38,7 +38,7 @@ from inventory.messages import (
     hold_told,
     waiting_told,
 )
-from inventory.model import HoldState, NegativeStockError, StockLevel
+from inventory.model import HoldState, NegativeStockError
 from inventory.model.stock import (
     MainWarehouseError,
     TooManyWarehousesError,
@@ -86,7 +86,7 @@ def orders() -> AskedOrders:
 @app.get("/v1/stock/{sku}", roles=PUBLIC)
 def availability(sku: str) -> Availability:
     """Tell how many units may be sold now, and how many more may be promised."""
-    return Availability.of(stock().levels([sku]).get(sku, StockLevel(sku, 0, 0)))
+    return Availability.of(use_cases.for_sale(sku, stock=stock(), warehouses=warehouses()))
 
 
 @app.get("/v1/stock/{sku}/levels", roles=STAFF, refusals=(NotFoundError,))
@@ -177,7 +177,7 @@ def adjust(sku: str, body: Adjustment, caller: Caller, idempotency_key: Idempote
 @app.put("/v1/stock/{sku}/keeping", roles=_STOCKKEEPERS, refusals=(StaleError,))
 def keep(sku: str, body: Keeping) -> ShelfView:
     """Say over how many shards a SKU is spread, when it is low, and how many may be promised."""
-    shelf = use_cases.keep_shelf(
+    use_cases.keep_shelf(
         _checked(sku),
         shards=body.shards,
         low_at=body.low_at,
@@ -185,7 +185,8 @@ def keep(sku: str, body: Keeping) -> ShelfView:
         note=body.reason,
         stock=stock(),
     )
-    return ShelfView.showing(shelf)
+    use_cases.tend_shelf(sku, stock=stock(), warehouses=warehouses())
+    return ShelfView.showing(stock().snapshot(sku))
 
 
 @app.get("/v1/staff/warehouses", roles=STAFF)

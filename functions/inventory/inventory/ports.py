@@ -13,18 +13,17 @@ from inventory.model import (
     Shelf,
     ShelfChange,
     Standing,
-    StockLevel,
     Waiting,
     Warehouse,
 )
 
 
 class StockRepository(Protocol):
-    def levels(self, skus: Sequence[str]) -> dict[str, StockLevel]:
-        """Read levels; a SKU never stocked is left out. May be a moment old."""
+    def shelves(self, skus: Sequence[str], *, consistent: bool = True) -> dict[str, Shelf]:
+        """Read shelves, each bucket as it is now; not all at one moment.
 
-    def shelves(self, skus: Sequence[str]) -> dict[str, Shelf]:
-        """Read shelves, each bucket as it is now; not all at one moment."""
+        Reads that are not consistent cost half, and may be a moment old.
+        """
 
     def snapshot(self, sku: str) -> Shelf:
         """Read all buckets of a shelf at one moment. Raises UnavailableError."""

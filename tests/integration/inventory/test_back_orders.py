@@ -50,7 +50,7 @@ def test_what_is_not_there_is_promised_within_the_limit(stock: DynamoDBStock, cl
         buys(stock, "ord_2", 3)
     buys(stock, "ord_3", 2)
 
-    level = stock.levels(["MUG"])["MUG"]
+    level = stock.shelves(["MUG"])["MUG"].level
     assert waiting == 2
     assert (level.available, level.held, level.waiting, level.may_still_wait) == (0, 3, 4, 0)
     books_agree(client)
@@ -81,7 +81,7 @@ def test_what_comes_in_goes_to_who_waits_longest_and_nobody_overtakes_them(
     assert tends(stock) == 0
     receives(stock, 9, "r2")
     tends(stock)
-    assert stock.levels(["MUG"])["MUG"].available == 7
+    assert stock.shelves(["MUG"])["MUG"].level.available == 7
     assert told(client) == {"backorder.filled.v1": 3}
     books_agree(client)
 
@@ -107,7 +107,7 @@ def test_an_order_that_ends_gives_back_what_it_has_and_waits_no_more(
         case _:
             use_cases.release_stock("ord_1", stock=stock)
 
-    level = stock.levels(["MUG"])["MUG"]
+    level = stock.shelves(["MUG"])["MUG"].level
     assert (level.available, level.held, level.waiting) == (2 + filled, 0, 0)
     books_agree(client)
 
@@ -118,11 +118,11 @@ def test_an_edit_gives_up_first_what_is_not_there_yet(stock: DynamoDBStock, clie
     use_cases.commit_stock("ord_1", stock=stock)
 
     use_cases.take_back("ord_1", 1, [HoldLine("MUG", 3)], stock=stock)
-    one_waits = waits(stock, "ord_1"), stock.levels(["MUG"])["MUG"].available
+    one_waits = waits(stock, "ord_1"), stock.shelves(["MUG"])["MUG"].level.available
     use_cases.take_back("ord_1", 2, [HoldLine("MUG", 1)], stock=stock)
 
     assert one_waits == (1, 0)
-    assert (waits(stock, "ord_1"), stock.levels(["MUG"])["MUG"].available) == (0, 1)
+    assert (waits(stock, "ord_1"), stock.shelves(["MUG"])["MUG"].level.available) == (0, 1)
     books_agree(client)
 
 
@@ -139,7 +139,7 @@ def test_units_that_an_edit_adds_may_wait_and_are_filled_and_given_up_for_themse
     tends(stock)
     use_cases.release_added("ord_1", 2, stock=stock)
 
-    level = stock.levels(["MUG"])["MUG"]
+    level = stock.shelves(["MUG"])["MUG"].level
     assert waiting == [2, 2]
     assert (level.available, level.held, level.waiting) == (1, 0, 0)
     books_agree(client)
@@ -214,7 +214,7 @@ def test_the_limit_is_never_exceeded_and_everything_is_filled_once_whoever_comes
         sold = sum(crowd.map(comes, range(24)))
     tends(stock)
 
-    level = stock.levels(["MUG"])["MUG"]
+    level = stock.shelves(["MUG"])["MUG"].level
     assert level.held + level.waiting == sold
     assert level.held + level.available == 4 + 6
     assert not (level.available and level.waiting)

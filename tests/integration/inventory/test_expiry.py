@@ -71,7 +71,7 @@ def sweeps(stock: DynamoDBStock, orders: Standing, at: datetime = PAST_DUE) -> i
 
 
 def level(stock: DynamoDBStock, sku: str = "MUG") -> tuple[int, int]:
-    found = stock.levels([sku])[sku]
+    found = stock.shelves([sku])[sku].level
     return found.available, found.held
 
 

@@ -63,7 +63,7 @@ def test_a_sku_is_sold_to_the_last_unit_wherever_it_lies(stock: DynamoDBStock, c
     with pytest.raises(OutOfStockError):
         reserves(stock, "ord_20", {"MUG": 1})
 
-    level = stock.levels(["MUG"])["MUG"]
+    level = stock.shelves(["MUG"])["MUG"].level
     assert (level.available, level.held) == (0, 20)
     books_agree(client)
 
@@ -115,9 +115,9 @@ def test_an_order_of_97_gathered_lines_takes_as_many_chunks_as_it_needs(
 
     chunks = stock.chunks("ord_1")
     assert len(chunks) == chunks[0].total == 2
-    assert {level.available for level in stock.levels(names).values()} == {0}
+    assert {shelf.level.available for shelf in stock.shelves(names).values()} == {0}
     use_cases.release_stock("ord_1", stock=stock)
-    assert {level.available for level in stock.levels(names).values()} == {4}
+    assert {shelf.level.available for shelf in stock.shelves(names).values()} == {4}
     books_agree(client)
 
 
@@ -152,7 +152,7 @@ def test_what_was_read_while_units_moved_is_read_again_before_an_order_is_refuse
 
     reserves(Torn(client, "inventory"), "ord_1", {"MUG": 16})
 
-    assert stock.levels(["MUG"])["MUG"].held == 16
+    assert stock.shelves(["MUG"])["MUG"].level.held == 16
 
 
 def _emptied(shelf: Any) -> Any:
@@ -180,13 +180,13 @@ def test_a_count_of_what_is_spread_corrects_the_sum(stock: DynamoDBStock, client
     reserves(stock, "ord_1", {"MUG": 3})
 
     use_cases.count_stock({"MUG": 10}, reason="count", stock=stock)
-    fewer = stock.levels(["MUG"])["MUG"]
+    fewer = stock.shelves(["MUG"])["MUG"].level
     use_cases.count_stock({"MUG": 30}, reason="count", stock=stock)
     again = use_cases.count_stock({"MUG": 30}, reason="count", stock=stock)
 
     assert (fewer.available, fewer.held) == (7, 3)
     assert again["MUG"][0] == "unchanged"
-    assert stock.levels(["MUG"])["MUG"].on_hand == 30
+    assert stock.shelves(["MUG"])["MUG"].level.on_hand == 30
     books_agree(client)
 
 
@@ -217,7 +217,7 @@ def test_shards_are_changed_while_selling_and_no_unit_is_lost_or_sold_twice(
     with ThreadPoolExecutor(6) as crowd:
         sold = sum(crowd.map(comes, range(48)))
 
-    level = stock.levels(["MUG"])["MUG"]
+    level = stock.shelves(["MUG"])["MUG"].level
     assert (level.held, level.available) == (sold, 40 - sold)
     assert sold == 40
     books_agree(client)

@@ -70,7 +70,7 @@ def reserve(stock: DynamoDBStock, order_id: str, **lines: int) -> None:
 
 
 def level(stock: DynamoDBStock, sku: str) -> tuple[int, int]:
-    found = stock.levels([sku])[sku]
+    found = stock.shelves([sku])[sku].level
     return found.available, found.held
 
 

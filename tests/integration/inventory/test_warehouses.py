@@ -128,6 +128,7 @@ def test_a_closed_warehouse_sends_nothing_and_keeps_its_units(
 
     assert sent_from(stock, "ord_2") == {"main": {"MUG": 1}}
     assert level(stock, "MUG", "lyon") == (2, 0)
+    assert use_cases.for_sale("MUG", stock=stock, warehouses=warehouses).for_sale == 0
 
 
 def test_a_count_corrects_one_warehouse_and_leaves_the_others(

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from inventory.dynamodb import items
+from inventory.dynamodb.cards import Cards
+from inventory.dynamodb.falls import sales, standing_after, told_of
 from inventory.dynamodb.items import Condition, LevelWrite, level_key
 from inventory.model import (
     ROOT,
     Bucketed,
-    Card,
     HoldChunk,
     HoldLostError,
     HoldReleasedError,
@@ -29,14 +30,11 @@ from inventory.model import (
     Shelf,
     ShelfChange,
     Standing,
-    StockLevel,
-    Units,
     Waiting,
     merged,
 )
-from inventory.model.stock import QUANTITY_MAX, alike, crossings, standing_of
 from tradepost.contracts.event import event_id
-from tradepost.contracts.inventory import BackorderFilledV1, StockDepletedV1, StockLowV1
+from tradepost.contracts.inventory import BackorderFilledV1
 from tradepost.kernel.clock import to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id
@@ -58,14 +56,6 @@ if TYPE_CHECKING:
 
 _EXPIRING = DueIndex("expiring", bucket="expiring", moment="held_until")
 
-# How many cards an instance remembers, and how long. A card that is remembered wrongly costs a
-# refused write and a read, and sells nothing that is not there.
-_CARDS_REMEMBERED_MAX = 5_000
-_CARD_REMEMBERED_FOR = timedelta(minutes=1)
-
-# What is supposed to lie in a bucket that was not read: the write's condition knows better.
-_PLENTY = Units(available=QUANTITY_MAX * 100)
-
 # In units per unit of a line: what a chunk's change of state does to its levels.
 _HOLD = {"available": -1, "held": +1, "waiting": +1}
 _COMMIT = {"available": 0, "held": -1, "waiting": 0}
@@ -81,23 +71,16 @@ class DynamoDBStock:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
-        self._cards: dict[str, tuple[Card, datetime]] = {}
+        self._cards = Cards()
 
-    def levels(self, skus: Sequence[str]) -> dict[str, StockLevel]:
-        shelves = self._shelves(skus, consistent=False)
-        return {sku: shelf.level for sku, shelf in shelves.items() if shelf.is_known}
-
-    def shelves(self, skus: Sequence[str]) -> dict[str, Shelf]:
-        return self._shelves(skus, consistent=True)
-
-    def _shelves(self, skus: Sequence[str], *, consistent: bool) -> dict[str, Shelf]:
+    def shelves(self, skus: Sequence[str], *, consistent: bool = True) -> dict[str, Shelf]:
         roots = self._items([level_key(sku) for sku in dict.fromkeys(skus)], consistent)
         found = {item["sku"]: [item] for item in roots}
         others = []
         for sku, (root,) in found.items():
             card = items.card_of(root)
             if card is not None:
-                self._remember(sku, card)
+                self._cards.remember(sku, card)
                 others += [level_key(sku, bucket) for bucket in card.buckets if bucket != ROOT]
         for item in self._items(others, consistent) if others else ():
             found[item["sku"]].append(item)
@@ -123,22 +106,7 @@ class DynamoDBStock:
         return items.shelf_of(sku, found)
 
     def presumed(self, skus: Sequence[str]) -> dict[str, Shelf] | None:
-        shelves = {}
-        for sku in skus:
-            card, until = self._cards.get(sku, (None, None))
-            if until is not None and until < utc_now():
-                del self._cards[sku]
-                card = None
-            if card is not None and (len(card.warehouses) > 1 or card.backorders_max is not None):
-                return None
-            buckets = card.buckets if card else (ROOT,)
-            shelves[sku] = Shelf(sku, card, dict.fromkeys(buckets, _PLENTY))
-        return shelves
-
-    def _remember(self, sku: str, card: Card) -> None:
-        while len(self._cards) >= _CARDS_REMEMBERED_MAX:
-            self._cards.pop(next(iter(self._cards)), None)
-        self._cards[sku] = (card, utc_now() + _CARD_REMEMBERED_FOR)
+        return self._cards.presumed(skus)
 
     def hold_chunk(
         self,
@@ -149,7 +117,7 @@ class DynamoDBStock:
         chunks_known: int,
     ) -> HoldChunk:
         moves = merged(move for line in chunk.lines for move in line.moves(**_HOLD))
-        updates, told = self._sales(moves, shelves, f"{chunk.order_id}/{chunk.number}")
+        updates, told = sales(moves, shelves, f"{chunk.order_id}/{chunk.number}")
         writes = [
             items.put(
                 self._table,
@@ -192,7 +160,7 @@ class DynamoDBStock:
                 continue
             card = items.card_of(level)
             if card is not None:
-                self._remember(update.move.sku, card)
+                self._cards.remember(update.move.sku, card)
             elif update.move.bucket == ROOT:
                 # It has this one bucket, and there is too little in it.
                 raise OutOfStockError(update.move.sku) from error
@@ -202,43 +170,6 @@ class DynamoDBStock:
             if first is not None and first.get("state") in {None, HoldState.RELEASED}:
                 raise HoldReleasedError(chunk.order_id) from error
         raise StaleError(f"the hold of {chunk.order_id} moved on") from error
-
-    def _sales(
-        self, moves: Sequence[Move], shelves: Mapping[str, Shelf], correlation_id: str
-    ) -> tuple[list[LevelWrite], list[StockLowV1 | StockDepletedV1]]:
-        """Write what is taken, each under the condition that it is there; tell what that crosses.
-
-        Where all of a SKU lies in one bucket its fall is seen, and told, in the same transaction.
-        Of several buckets none knows the sum: see `tell_standing`.
-        """
-        updates = []
-        told: list[StockLowV1 | StockDepletedV1] = []
-        for move in moves:
-            shelf = shelves[move.sku]
-            update = LevelWrite(move)
-            if move.available < 0:
-                before = shelf.at(move.bucket).available
-                lowest, highest = -move.available, None
-                crossed: list[Standing] = []
-                if shelf.card and shelf.card.is_one_bucket and shelf.threshold is not None:
-                    crossed = crossings(before, before + move.available, shelf.threshold)
-                    lowest, highest = alike(before, -move.available, shelf.threshold)
-                update.conditions.append(
-                    items.has_at_least(lowest)
-                    if highest is None
-                    else items.lies_between(lowest, highest)
-                )
-                if crossed:
-                    update.conditions.append(items.was_told(shelf.tellings))
-                    update.tellings = shelf.tellings + 1
-                    told += _told(shelf, crossed, correlation_id)
-            if move.bucket == ROOT:
-                update.conditions.append(items.has_card(shelf.card))
-            if move.waiting > 0:
-                room = shelf.waiting + shelf.may_still_wait - move.waiting
-                update.conditions.append(items.waits_at_most(room))
-            updates.append(update)
-        return updates, told
 
     def _first_stands(self, chunk: HoldChunk, added_by: int, chunks_known: int) -> Any:
         """Require that order or edit was not released; write how many chunks it has, if more."""
@@ -455,7 +386,7 @@ class DynamoDBStock:
         if standing is Standing.DEPLETED and shelf.standing is Standing.AMPLE and shelf.threshold:
             crossed = [Standing.LOW, Standing.DEPLETED]
         rises = standing is Standing.LOW and shelf.standing is Standing.DEPLETED
-        events = [] if rises else _told(shelf, crossed, f"stock/{shelf.sku}")
+        events = [] if rises else told_of(shelf, crossed, f"stock/{shelf.sku}")
         update = LevelWrite(
             Move(shelf.sku),
             [items.has_card(shelf.card), items.was_told(shelf.tellings)],
@@ -502,14 +433,14 @@ class DynamoDBStock:
         moves = list(change.moves)
         if change.card is not None and all(move.bucket != ROOT for move in moves):
             moves.append(Move(shelf.sku))
-        updates, told = self._sales(moves, {shelf.sku: shelf}, _entry_id(change))
+        updates, told = sales(moves, {shelf.sku: shelf}, _entry_id(change))
         for update in updates:
             bucket = update.move.bucket
             if change.is_exact and bucket.warehouse == change.warehouse:
                 update.conditions.append(items.is_as_read(shelf.at(bucket)))
             if change.card is not None and bucket == ROOT:
                 update.card = change.card
-                update.standing = _standing_after(change)
+                update.standing = standing_after(change)
         return [
             items.put(self._table, _entry(change)),
             *[update.to_write(self._table) for update in updates],
@@ -607,46 +538,6 @@ def _waitings(chunk: HoldChunk) -> list[Waiting]:
 
 def _opposite(move: Move) -> Move:
     return Move(move.sku, move.bucket, -move.available, -move.held, -move.waiting)
-
-
-def _told(
-    shelf: Shelf, crossed: Sequence[Standing], correlation_id: str
-) -> list[StockLowV1 | StockDepletedV1]:
-    """Make the events of a fall. The SKU's tellings are counted, so that each is told once."""
-    version = shelf.tellings + 1
-    at = utc_now()
-    events: list[StockLowV1 | StockDepletedV1] = []
-    if Standing.LOW in crossed:
-        events.append(
-            StockLowV1(
-                event_id=event_id(StockLowV1.TYPE, shelf.sku, version),
-                occurred_at=at,
-                correlation_id=correlation_id,
-                version=version,
-                sku=shelf.sku,
-                threshold=shelf.threshold or 0,
-            )
-        )
-    if Standing.DEPLETED in crossed:
-        events.append(
-            StockDepletedV1(
-                event_id=event_id(StockDepletedV1.TYPE, shelf.sku, version),
-                occurred_at=at,
-                correlation_id=correlation_id,
-                version=version,
-                sku=shelf.sku,
-            )
-        )
-    return events
-
-
-def _standing_after(change: ShelfChange) -> Standing:
-    """Say how a shelf stands whose keeping was changed: what was so before is not told."""
-    if change.card is None or change.card.low_at is None:
-        return Standing.AMPLE
-    came = sum(move.available for move in change.moves)
-    level = change.shelf.level
-    return standing_of(max(0, level.available + came - level.waiting), change.card.low_at)
 
 
 def _entry_id(change: ShelfChange) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -208,15 +208,23 @@ class Shelf:
 
     @property
     def level(self) -> StockLevel:
-        available = sum(each.available for each in self.units.values())
-        held = sum(each.held for each in self.units.values())
-        return StockLevel(self.sku, available, held, self.waiting, self.may_still_wait)
+        return self.level_of(self.card.warehouses if self.card else (MAIN_WAREHOUSE,))
+
+    def level_of(self, warehouses: Collection[str]) -> StockLevel:
+        """Sum the units of some warehouses, with all that wait."""
+        here = [units for bucket, units in self.units.items() if bucket.warehouse in warehouses]
+        return StockLevel(
+            self.sku,
+            sum(each.available for each in here),
+            sum(each.held for each in here),
+            self.waiting,
+            self.may_still_wait,
+        )
 
     def level_in(self, warehouse: str) -> StockLevel:
-        here = [units for bucket, units in self.units.items() if bucket.warehouse == warehouse]
-        return StockLevel(
-            self.sku, sum(each.available for each in here), sum(each.held for each in here)
-        )
+        """Sum the units of one warehouse; nobody waits in one."""
+        level = self.level_of([warehouse])
+        return StockLevel(self.sku, level.available, level.held)
 
     @property
     def may_still_wait(self) -> int:

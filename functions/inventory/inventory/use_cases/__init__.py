@@ -14,7 +14,7 @@ from inventory.use_cases.holds import (
     take_back,
 )
 from inventory.use_cases.stocking import adjust_stock, count_stock, restock
-from inventory.use_cases.tending import even_out, keep_shelf, tend_shelf
+from inventory.use_cases.tending import even_out, for_sale, keep_shelf, tend_shelf
 from inventory.use_cases.warehouses import (
     describe_warehouse,
     list_warehouses,
@@ -30,6 +30,7 @@ __all__ = [
     "describe_warehouse",
     "even_out",
     "expire_hold",
+    "for_sale",
     "hold_added",
     "keep_shelf",
     "list_warehouses",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from inventory.model import Card, Shelf, ShelfChange
+from inventory.model import Card, Shelf, ShelfChange, StockLevel
 from inventory.model.sourcing import filling, ranked
 from inventory.model.stock import evened, standing_of, with_main
 from inventory.ports import StockRepository, WarehouseRepository
@@ -14,6 +14,14 @@ from tradepost.kernel.ids import new_id
 
 # Lines filled before the shelf is tended anew.
 FILLS_MAX = 20
+
+
+def for_sale(sku: str, *, stock: StockRepository, warehouses: WarehouseRepository) -> StockLevel:
+    """Read what of a SKU may be sold: what lies in open warehouses. May be a moment old."""
+    shelf = stock.shelves([sku], consistent=False)[sku]
+    if shelf.card is None or len(shelf.card.warehouses) == 1:
+        return shelf.level
+    return shelf.level_of(ranked(with_main(warehouses.described()), None))
 
 
 def keep_shelf(
