@@ -40,7 +40,7 @@ from carts.dynamodb import (
     DynamoDBPromotions,
     DynamoDBTaxes,
 )
-from carts.messages import EndedCheckout, ProductOnSale, ProductWithdrawn, snapshot
+from carts.messages import EndedCheckout, ProductOnSale, ProductWithdrawn, offers_told, snapshot
 from carts.model.cart import (
     CartEmptyError,
     CartFrozenError,
@@ -423,6 +423,12 @@ def thaw_cart(step: EndedCheckout) -> None:
 def set_checkout_aside(step: EndedCheckout) -> None:
     """Open the cart again: a person looks at the order."""
     use_cases.set_checkout_aside(step.order_id, customer_id=step.customer_id, carts=carts())
+
+
+@app.lambda_function(name="offers_of")
+def offers_of(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context what these SKUs are sold for today; what is not on sale is left out."""
+    return offers_told(carts().offers(event["skus"]).values())
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_checkouts")

@@ -14,6 +14,7 @@ from catalog.api import (
     BATCH_BODY_BYTES_MAX,
     PRODUCT_BODY_BYTES_MAX,
     Batch,
+    CategoryBody,
     ExportQuery,
     ProductBody,
     ProductsQuery,
@@ -21,6 +22,14 @@ from catalog.api import (
     content_of,
 )
 from catalog.dynamodb import DynamoDBProducts, read_product
+from catalog.dynamodb_categories import DynamoDBCategories
+from catalog.model.category import (
+    CategoriesChangedError,
+    CategoryInUseError,
+    CategoryNotFoundError,
+    InvalidCategoryError,
+    Place,
+)
 from catalog.model.product import (
     Content,
     InvalidProductError,
@@ -31,21 +40,25 @@ from catalog.model.product import (
     VersionMismatchError,
 )
 from catalog.search import DynamoDBSearch
-from catalog.use_cases import editing, searching
+from catalog.use_cases import editing, filing, searching
 from catalog.views import (
     BatchView,
     CategoriesView,
     ExportView,
+    PlaceView,
     ProductsView,
     ProductView,
     RebuiltView,
     WrittenProductView,
     batch_view,
+    categories_view,
     export_view,
+    place_view,
     product_view,
     written_view,
 )
 from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import StaleError
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IfMatch
 from tradepost.platform.auth import PUBLIC, Role
@@ -74,6 +87,11 @@ def index() -> DynamoDBSearch:
 
 
 @functools.cache
+def categories() -> DynamoDBCategories:
+    return DynamoDBCategories(aws.dynamodb(), os.environ["CATALOG_TABLE"])
+
+
+@functools.cache
 def answers() -> PublicAnswers:
     settings = CacheSettings(
         policy=Policy(os.environ["CATALOG_CACHE_POLICY"]),
@@ -82,7 +100,7 @@ def answers() -> PublicAnswers:
         fresh_seconds=int(os.environ["CATALOG_CACHE_SECONDS"]),
         absent_seconds=int(os.environ["CATALOG_CACHE_ABSENT_SECONDS"]),
     )
-    return PublicAnswers(products(), index(), settings, now=utc_now)
+    return PublicAnswers(products(), index(), categories(), settings, now=utc_now)
 
 
 @app.get("/v1/products", roles=PUBLIC, cacheable=True, refusals=(InvalidCursorError,))
@@ -103,7 +121,10 @@ def show_product(handle: str) -> Reply[ProductView]:
 
 @app.get("/v1/categories", roles=PUBLIC, cacheable=True)
 def list_categories() -> Reply[CategoriesView]:
-    """List the categories and how many products on sale each has."""
+    """List the categories that lead to products on sale, and how many each has itself.
+
+    A category is browsed with all that are in it.
+    """
     return answers().categories()
 
 
@@ -111,7 +132,7 @@ def list_categories() -> Reply[CategoriesView]:
 def show_product_to_staff(handle: str) -> Reply[ProductView]:
     """Show a product, on sale or not, as the last write left it, with its version as `ETag`."""
     product = editing.show_to_staff(handle, products=products())
-    return Reply(product_view(product), headers={"ETag": f'"{product.version}"'})
+    return Reply(product_view(product), headers=_version(product.version))
 
 
 @app.put(
@@ -143,7 +164,7 @@ def put_product(
         now=utc_now,
     )
     answers().forget([handle])
-    return Reply(written_view(product, outcome), headers={"ETag": f'"{product.version}"'})
+    return Reply(written_view(product, outcome), headers=_version(product.version))
 
 
 @app.post(
@@ -182,6 +203,41 @@ def withdraw_product(handle: str, if_match: IfMatch | None, correlation_id: str)
         now=utc_now,
     )
     answers().forget([handle])
+
+
+@app.get("/v1/staff/categories", roles={Role.ADMIN})
+def list_all_categories() -> Reply[CategoriesView]:
+    """List all categories, empty ones too, with the version of their descriptions as `ETag`."""
+    found, version = filing.list_all_categories(categories=categories(), index=index())
+    return Reply(categories_view(found), headers=_version(version))
+
+
+@app.put(
+    "/v1/categories/{slug}",
+    roles={Role.ADMIN},
+    refusals=(InvalidCategoryError, CategoriesChangedError, StaleError),
+)
+def put_category(slug: str, body: CategoryBody, if_match: IfMatch | None) -> Reply[PlaceView]:
+    """Describe a category, rename it, or move it with all that is in it.
+
+    Products name the slug, which stays. `If-Match` is the version of all descriptions.
+    """
+    place = Place(slug, body.title, body.parent)
+    tree = filing.put_category(place, version=if_match, categories=categories())
+    answers().forget_listings()
+    return Reply(place_view(place), headers=_version(tree.version))
+
+
+@app.delete(
+    "/v1/categories/{slug}",
+    roles={Role.ADMIN},
+    status=204,
+    refusals=(CategoryNotFoundError, CategoryInUseError, CategoriesChangedError, StaleError),
+)
+def delete_category(slug: str, if_match: IfMatch | None) -> None:
+    """Forget a category that no product, on sale or not, and no other category is in."""
+    filing.delete_category(slug, version=if_match, categories=categories(), index=index())
+    answers().forget_listings()
 
 
 @app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
@@ -242,3 +298,7 @@ def relay_overdue(_event: CloudWatchEvent) -> None:
     outbox.relay_overdue(
         table=os.environ["CATALOG_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"]
     )
+
+
+def _version(version: int) -> dict[str, str]:
+    return {"ETag": f'"{version}"'}

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from infra.cli import local_stripe
-from infra.cli.importer import load
+from infra.cli.importing.loading import load
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import CONTENT_TYPE, picture
 from infra.demo.products import as_jsonl
@@ -82,7 +82,7 @@ def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
-                staff = _appointed(shop)
+                staff = appointed(shop)
                 if not empty:
                     _stocked(staff)
             _welcome(url, method="pm_card_visa" if stripe else "pm_card_ok", empty=empty)
@@ -105,7 +105,7 @@ def _shop_in_process(site: LocalSite) -> Iterator[Shop]:
         shop.close()
 
 
-def _appointed(shop: Shop) -> Session:
+def appointed(shop: Shop) -> Session:
     """Make the local administrator, the way an operator does on AWS."""
     account = {"email": STAFF_EMAIL, "password": STAFF_PASSWORD, "name": "Local administrator"}
     try:

@@ -53,7 +53,8 @@ class Clock:
         self, start: float | None = None, *, stands: bool = False, skips_pauses: bool = False
     ) -> None:
         self.skips_pauses = skips_pauses
-        self._stands = stands
+        self.stands = stands
+        self.listeners: list[Callable[[], None]] = []  # told when an execution falls asleep
         self._shown = time.time() if start is None else start
         self._ahead = self._shown - time.time()
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class Clock:
 
     def now(self) -> float:
         """Tell the time, in seconds since the epoch."""
-        return self._shown if self._stands else time.time() + self._ahead
+        return self._shown if self.stands else time.time() + self._ahead
 
     def utc_now(self) -> datetime:
         """Tell the time as the functions ask for it."""
@@ -120,6 +121,9 @@ class Clock:
         alarm.asleep = asleep
         with self._lock:
             self._alarms[alarm.number] = alarm
+        if asleep:
+            for tell in list(self.listeners):
+                tell()
         return alarm
 
     def sleep(self, alarm: Alarm) -> None:
@@ -132,7 +136,7 @@ class Clock:
     def _real_seconds_until(self, moment: float) -> float | None:
         """Tell how long that is without anybody setting the clock; None: for ever."""
         left = max(moment - self.now(), 0.0)
-        return None if left and (self._stands or math.isinf(left)) else left
+        return None if left and (self.stands or math.isinf(left)) else left
 
     def cancel(self, alarm: Alarm) -> None:
         """Let an alarm not ring any more."""

@@ -32,6 +32,7 @@ class Pump:
         for source in sources:
             source.listen(self._stir)
         REGISTER.listeners.append(self._stir)
+        clock.listeners.append(self._stir)
 
     def start(self) -> None:
         """Run each source on a thread of its own until `stop`."""
@@ -52,6 +53,7 @@ class Pump:
         """Stop, and hear no more of executions."""
         self.stop()
         REGISTER.listeners.remove(self._stir)
+        self._clock.listeners.remove(self._stir)
 
     def advance(self, seconds: float, timeout_seconds: float = 60.0) -> int:
         """Let time pass: all that falls due meanwhile happens in its order, each at its moment.
@@ -96,15 +98,13 @@ class Pump:
             if time.monotonic() > deadline:
                 raise TimeoutError("the local stack does not come to rest")
             stirs = self._stirs
-            step = 0 if self._workers else self._step()
+            step = 0 if self._workers else self._step(deadline)
             moved += step
             if step:
                 continue
             if self._is_at_rest():
                 return moved
-            with self._stirred:
-                if self._stirs == stirs:
-                    self._stirred.wait(timeout=0.05)
+            self._await_stir(stirs)
 
     def fire(self, function: str) -> None:
         """Call the scheduled function with this deployed name now, whatever its schedule.
@@ -125,14 +125,26 @@ class Pump:
         sources = [source for source in self.sources if isinstance(source, ExpirySource)]
         return sum(source.expire(self._clock.now()) for source in sources)
 
-    def _step(self) -> int:
+    def _await_stir(self, stirs: int) -> None:
+        with self._stirred:
+            if self._stirs == stirs:
+                self._stirred.wait(timeout=0.05)
+
+    def _step(self, deadline: float) -> int:
         moved = 0
         for source in self.sources:
             # A stream that gives up in the end need not wait between its attempts.
             hurried = (
                 self._clock.skips_pauses and isinstance(source, StreamSource) and source.gives_up
             )
-            moved += source.poll(math.inf if hurried else self._clock.now())
+            polled = source.poll(math.inf if hurried else self._clock.now())
+            moved += polled
+            # Where time stands still, what a source began ends before the next one's turn.
+            while polled and self._clock.stands and time.monotonic() < deadline:
+                stirs = self._stirs
+                if not self._is_at_work():
+                    break
+                self._await_stir(stirs)
         return moved
 
     def _is_at_rest(self) -> bool:

@@ -165,6 +165,11 @@ class ScheduleSource:
         self._idleness = idleness.observed(lambda: self._scheduled.call(due), now)
         return 1
 
+    def restart(self) -> None:
+        """Know nothing any more of whether there is something to do."""
+        self._idleness = None
+        self._due = first_time(self._expression, self._due, self._clock.now(), self._timezone)
+
     def fire(self, at: float) -> None:
         """Make the call as if it were due at `at`."""
         self._scheduled.call_later(at)
@@ -174,8 +179,7 @@ class ScheduleSource:
         if known is None:
             return self._due
         if known.is_over():
-            self._idleness = None
-            self._due = first_time(self._expression, self._due, self._clock.now(), self._timezone)
+            self.restart()
             return self._due
         return first_time(self._expression, self._due, known.until, self._timezone)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +19,20 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from infra.cloudformation import environment_name
 from infra.gateway_responses import RESPONSES, GatewayResponse
-from infra.local import call_counts, corrections, templates
+from infra.local import boundaries, call_counts, corrections, templates
 from infra.local.clock import Clock, use
 from infra.local.corrections import dynamodb_indexes, dynamodb_streams, lambda_functions, sns, sqs
 from infra.local.corrections.stepfunctions import REGISTER
 from infra.local.event_sources import StreamSource
+from infra.local.faults.later import LaterSource
+from infra.local.faults.switchboard import Outside, Switchboard
 from infra.local.functions import Functions
 from infra.local.gateway import Gateway
 from infra.local.idleness import note_write
 from infra.local.mailbox import Mailbox
 from infra.local.mappings import Mappings
 from infra.local.pump import Pump
+from infra.local.schedules import ScheduleSource
 from tradepost.kernel.clock import set_clock
 from tradepost.platform.cache import forget_everything
 
@@ -55,12 +58,15 @@ class LocalStack:
         The gateway's own answers, by API Gateway's names.
     parameters
         The templates' parameters that are not to have their defaults.
+    outside
+        Whom the shop reaches outside AWS, for plans of faults; imported when the stack starts.
     """
 
     gateway: Gateway
     functions: Functions
     pump: Pump
     mailbox: Mailbox
+    faults: Switchboard
     outputs: dict[str, str]
 
     def __init__(
@@ -72,6 +78,7 @@ class LocalStack:
         responses: Mapping[str, GatewayResponse] = RESPONSES,
         clock: Clock | None = None,
         parameters: Mapping[str, str] | None = None,
+        outside: Callable[[], tuple[Outside, ...]] = tuple,
     ) -> None:
         self.root = root
         self.stage = stage
@@ -80,6 +87,7 @@ class LocalStack:
         self.clock = clock or Clock()
         self._project = project
         self._responses = responses
+        self._outside = outside
         self._parameters = {**(parameters or {}), "Stage": stage}
         self._environment: dict[str, str] = {}
         self._mock = mock_aws(config=_MOTO_CONFIG)
@@ -131,8 +139,9 @@ class LocalStack:
         for machine in stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines:
             machine.executions = []
         for source in self.pump.sources:
-            if isinstance(source, StreamSource):
+            if isinstance(source, StreamSource | ScheduleSource):
                 source.restart()
+        self._later.clear()
         self.mailbox.clear()
         forget_everything()
         self.gateway.authorizers.forget()
@@ -143,6 +152,7 @@ class LocalStack:
         use(self.clock)
         set_clock(self.clock.utc_now)
         call_counts.install()
+        boundaries.install()
         self._mock.start()
         self._use_credentials()
         prefix = f"{self._project}-{self.stage}"
@@ -174,7 +184,9 @@ class LocalStack:
             account_id=ACCOUNT_ID,
             clock=self.clock,
         )
-        self.pump = Pump(self.functions, mappings.sources(), self.clock)
+        self._later = LaterSource()
+        self.faults = Switchboard(self.clock, self._later, self._outside())
+        self.pump = Pump(self.functions, [*mappings.sources(), self._later], self.clock)
         self.mailbox = Mailbox(REGION, ACCOUNT_ID)
 
     def _prepare_environment(self) -> None:
@@ -217,6 +229,7 @@ class LocalStack:
         self._mock.stop()
         use(None)
         set_clock(None)
+        boundaries.use(None)
         boto3.setup_default_session()
         os.environ.clear()
         os.environ.update(self._environment)

@@ -13,7 +13,7 @@ from inventory.model import HoldState
 from notifications.deliveries import DeliveryStatus
 from notifications.endpoints import EndpointStatus
 from orders import model as orders_model
-from orders.model import OrderStatus
+from orders.model import EditStatus, OrderStatus
 from payments import model as payments_model
 from payments.model import PaymentStatus, RefundStatus
 from shipping.model import claim, returns, shipment
@@ -32,6 +32,7 @@ DRAWN_MACHINES = {
 
 # Drawn by hand, because the code has no table of them: at least the states are the code's.
 BY_HAND = {
+    "Edit": EditStatus,
     "Refund": RefundStatus,
     "Cart": CartStatus,
     "Checkout": CheckoutStatus,

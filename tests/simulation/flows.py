@@ -16,6 +16,10 @@ SKU = "MUG"
 PRICE_MINOR = 1250
 ON_HAND = 10
 
+# Somebody who waits for their bank looks each two minutes, for as long as a token lives.
+_LOOKS_AT_BANK_MAX = 6
+_LOOKS_AT_BANK_SECONDS = 120
+
 
 @dataclass(slots=True)
 class Scene:
@@ -25,6 +29,8 @@ class Scene:
     buyer: Person
     on_hand: int
     order_id: str = ""
+    known_order_id: str = ""  # the one that the checkout will have
+    others: list[Person] = field(default_factory=list)  # who want the same
     replies: list[Reply] = field(default_factory=list)
 
     def again(self) -> Scene:
@@ -58,9 +64,14 @@ class Scene:
         self._asks(self.buyer, f"/v1/orders/{self.order_id}/edits", body, key=f"edit-{quantity}")
 
     def answers_bank(self, answer: str) -> None:
-        """Confirm the payment at the simulated bank, or refuse to."""
-        told = self.buyer.insists("GET", f"/v1/payments/{self.order_id}/confirmation").told
-        reference = (told.get("action_url") or "").rsplit("/", 1)[-1]
+        """Confirm the payment at the simulated bank, or refuse to, as soon as it asks."""
+        reference = ""
+        for _ in range(_LOOKS_AT_BANK_MAX):
+            reply = self.buyer.insists("GET", f"/v1/payments/{self.order_id}/confirmation")
+            if reply.status == 200 and reply.told["action_url"]:
+                reference = reply.told["action_url"].rsplit("/", 1)[-1]
+                break
+            self.world.tick(_LOOKS_AT_BANK_SECONDS)
         if reference:
             form = {"content_type": "application/x-www-form-urlencoded"}
             self.town.nobody.insists(
@@ -91,6 +102,12 @@ class Scene:
         path = f"/v1/shipments/{self.order_id}/returns/{return_id}/receipt"
         self._asks(self.town.admin, path, body)
 
+    def tries(self, who: Person, method: str, path: str, body: Any) -> None:
+        """Do what may well be refused: only that it is answered counts."""
+        reply = who.insists(method, path, body)
+        if reply.status >= 500:
+            self.replies.append(reply)
+
     def settles(self) -> None:
         """Let what was begun come to its end."""
         self.world.drain()
@@ -118,10 +135,12 @@ class Flow:
 
     def begin(self, town: Town) -> Scene:
         """Play what comes before; the world has to be new."""
-        scene = Scene(town, town.guest(), self.on_hand)
+        scene = Scene(town, town.guest(), self.on_hand, others=[town.guest()])
         town.sells(SKU, on_hand=self.on_hand, amount_minor=PRICE_MINOR)
-        cart = scene.buyer.send("PUT", "/v1/cart", {"lines": [{"sku": SKU, "quantity": 2}]})
-        assert cart.status == 200, cart
+        for buyer, quantity in ((scene.buyer, 2), (scene.others[0], 1)):
+            lines = {"lines": [{"sku": SKU, "quantity": quantity}]}
+            cart = buyer.send("PUT", "/v1/cart", lines)
+            assert cart.status == 200, cart
         self.before(scene)
         scene.settles()
         return scene

@@ -16,6 +16,7 @@ CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 # Objects that exist nowhere, so that a request which is let in changes nothing.
 NOWHERE = {
     "handle": "no-such-product",
+    "slug": "no-such-category",
     "sku": "NO-SUCH-SKU",
     "order_id": "ord_nosuchorder",
     "claim_id": "clm_nosuchclaim",
@@ -77,6 +78,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/v1/users/me"): {"name": "Another Name"},
     ("PUT", "/v1/products/{handle}"): _PRODUCT,
     ("POST", "/v1/products/batch"): {"products": [{"handle": "mug", **_PRODUCT}]},
+    ("PUT", "/v1/categories/{slug}"): {"title": "Kitchen", "parent": None},
     ("POST", "/v1/products/rebuild-search"): {"cursor": "not-one"},
     ("PUT", "/v1/cart"): {"lines": [{"sku": "MUG", "quantity": 1}]},
     ("POST", "/v1/cart/lines"): {"sku": "MUG", "quantity": 1},

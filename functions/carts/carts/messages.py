@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -86,6 +87,21 @@ def snapshot(checkout: Checkout) -> dict[str, Any]:
         "weight_grams": sum(line.weight_grams * line.quantity for line in lines),
         "placed_at": to_text(checkout.placed_at),
         "lines": [_line(priced) for priced in bill.lines],
+    }
+
+
+def offers_told(offers: Iterable[Offer]) -> dict[str, Any]:
+    """Write what is on sale, for a context that asks."""
+    return {
+        "offers": [
+            {
+                "sku": offer.sku,
+                "title": offer.title,
+                "unit_price_minor": offer.unit_price.amount_minor,
+                "currency": offer.unit_price.currency,
+            }
+            for offer in offers
+        ]
     }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
+from catalog.model.category import TITLE_LENGTH_MAX
 from catalog.model.product import (
     ATTRIBUTES_MAX,
     CATEGORIES_MAX,
@@ -138,10 +139,11 @@ class ProductsQuery(RequestModel):
     limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
     cursor: Cursor | None = None
 
-    def query(self) -> ProductQuery:
+    def query(self, categories: tuple[str, ...]) -> ProductQuery:
+        """Ask for products in one of these, which are `category` and those in it; none for any."""
         return ProductQuery(
             words=self.q or None,
-            category=self.category,
+            categories=categories,
             amount_min=self.price_min,
             amount_max=self.price_max,
             currency=self.currency,
@@ -153,6 +155,13 @@ class ProductsQuery(RequestModel):
     def listing(self) -> str:
         """Name what a cursor of this question is good for: the question without its limit."""
         return "products?" + self.model_dump_json(exclude={"limit", "cursor"})
+
+
+class CategoryBody(RequestModel):
+    """A category as its merchant describes it; without a parent it is at the top."""
+
+    title: str = Field(min_length=1, max_length=TITLE_LENGTH_MAX)
+    parent: Slug | None = None
 
 
 class ExportQuery(RequestModel):

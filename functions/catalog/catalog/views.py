@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from catalog.api import EXPORT_BYTES_MAX, BatchedProduct, WholeProduct
+from catalog.model.category import Place
 from catalog.model.product import (
     TEXT_LENGTH_MAX,
     Content,
@@ -79,13 +80,24 @@ class ProductsView(View):
 
 
 class CategoryView(View):
+    """`parent` is the slug of the category it is in; `product_count` is of those in it itself."""
+
     slug: str
     title: str
+    parent: str | None
     product_count: int
 
 
 class CategoriesView(View):
     categories: list[CategoryView]
+
+
+class PlaceView(View):
+    """A category as its merchant described it."""
+
+    slug: str
+    title: str
+    parent: str | None
 
 
 class BatchResultView(View):
@@ -181,12 +193,17 @@ def categories_view(categories: list[Category]) -> CategoriesView:
         categories=[
             CategoryView(
                 slug=category.slug,
-                title=category.slug.replace("-", " ").capitalize(),
+                title=category.title,
+                parent=category.parent,
                 product_count=category.product_count,
             )
             for category in categories
         ]
     )
+
+
+def place_view(place: Place) -> PlaceView:
+    return PlaceView(slug=place.slug, title=place.title, parent=place.parent)
 
 
 def _problem(refusal: DomainError) -> dict[str, Any]:

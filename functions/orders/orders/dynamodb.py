@@ -10,7 +10,8 @@ The `orders` table.
                                             updated_at,
                                             waits_until, confirmed_at, cancel_requested,
                                             parked_from, parked_because, edit: {number, key,
-                                            quantities, refund_minor, status}, parcel_at,
+                                            quantities, refund_minor, status, due_minor,
+                                            added: [as in lines], method, reason}, parcel_at,
                                             unfinished, due_at
     ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor,
                                             discount_minor, tax_minor]
@@ -155,18 +156,16 @@ class DynamoDBOrders:
     def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
         chunks = {chunk["sk"]: chunk for chunk in _line_chunks(order.order_id, lines)}
         stored = [chunk["sk"] for chunk in self._beginning_with(order.order_id, "LINES#")]
-        # An edit only takes away: there are never more chunks than there were.
+        emptied = {sk: {"pk": _pk(order.order_id), "sk": sk, "lines": []} for sk in stored}
         rewritten: list[Any] = [
             {
                 "Put": {
                     "TableName": self._table,
-                    "Item": to_item(
-                        chunks.get(sk, {"pk": _pk(order.order_id), "sk": sk, "lines": []})
-                    ),
-                    "ConditionExpression": _IS_THERE,
+                    "Item": to_item(chunk),
+                    "ConditionExpression": _IS_THERE if sk in emptied else _IS_NEW,
                 }
             }
-            for sk in stored
+            for sk, chunk in (emptied | chunks).items()
         ]
         try:
             self._client.transact_write_items(
@@ -430,7 +429,8 @@ def _to_order(item: Item) -> Order:
 def _to_edit(item: Item | None) -> Edit | None:
     if item is None:
         return None
-    return Edit(**{**item, "status": EditStatus(item["status"])})
+    added = tuple(OrderLine(**line) for line in item.get("added", ()))
+    return Edit(**{**item, "status": EditStatus(item["status"]), "added": added})
 
 
 def _action_item(order: Order, action: Action) -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -37,7 +37,7 @@ class OrderRepository(Protocol):
         """
 
     def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
-        """Store an order's next version with what is left of its lines. Raises StaleError."""
+        """Store an order's next version with the lines it has by now. Raises StaleError."""
 
     def returned(self, order_id: str) -> Returned:
         """Read what came back of an order; version 0 if nothing ever did."""
@@ -69,6 +69,15 @@ class OrderRepository(Protocol):
         self, search: Search, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
         """List the orders that staff look for, newest first."""
+
+
+class Prices(Protocol):
+    def of(self, quantities: Mapping[str, int], order: Order) -> list[OrderLine]:
+        """Price units that are to be added to an order, as they are sold today: a line per SKU.
+
+        Raises NotOnSaleError; EditNotPossibleError where they are sold in another currency;
+        UnavailableError.
+        """
 
 
 class CheckoutRunner(Protocol):

@@ -127,6 +127,18 @@ def delete(queue: Any, handles: list[str]) -> None:
             queue.delete_message(handle)
 
 
+def put_back(queue: Any, handles: list[str], seconds: float) -> None:
+    """Let messages that were received come again after so long, as if for the first time."""
+    with LOCK:
+        store = store_of(queue)
+        for handle in handles:
+            message = store.handles.get(handle)
+            if message is not None:
+                message.approximate_receive_count -= 1
+                message.visible_at = unix_time_millis() + seconds * 1000
+                store.schedule(message)
+
+
 def _due(message: Any) -> float:
     return max(float(message.visible_at), float(message.delayed_until))
 

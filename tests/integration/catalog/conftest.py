@@ -147,7 +147,7 @@ def elsewhere(client: Any, other_catalog_app: ModuleType, stream: Any) -> Iterat
 
 
 def _opened(module: ModuleType, stream: Any) -> Iterator[Shop]:
-    made_once = (module.products, module.index, module.answers)
+    made_once = (module.products, module.index, module.categories, module.answers)
     for made in made_once:
         made.cache_clear()
     yield Shop(module, stream)
@@ -168,6 +168,7 @@ class Shop:
         resource: str,
         *,
         handle: str | None = None,
+        path: dict[str, str] | None = None,
         body: Any = None,
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
@@ -179,7 +180,7 @@ class Shop:
             "path": resource,
             "headers": {"content-type": "application/json", **(headers or {})},
             "multiValueQueryStringParameters": {k: [v] for k, v in (query or {}).items()} or None,
-            "pathParameters": {"handle": handle} if handle is not None else None,
+            "pathParameters": path or ({"handle": handle} if handle is not None else None),
             "stageVariables": None,
             "body": json.dumps(body) if body is not None else None,
             "isBase64Encoded": False,
@@ -209,6 +210,22 @@ class Shop:
 
     def withdraw(self, handle: str, *, seen: int | None = None) -> SimpleNamespace:
         return self.call("DELETE", "/v1/products/{handle}", handle=handle, headers=_if_match(seen))
+
+    def describe(
+        self, slug: str, title: str, parent: str | None = None, *, seen: int | None = None
+    ) -> SimpleNamespace:
+        return self.call(
+            "PUT",
+            "/v1/categories/{slug}",
+            path={"slug": slug},
+            body={"title": title, "parent": parent},
+            headers=_if_match(seen),
+        )
+
+    def forget_category(self, slug: str, *, seen: int | None = None) -> SimpleNamespace:
+        return self.call(
+            "DELETE", "/v1/categories/{slug}", path={"slug": slug}, headers=_if_match(seen)
+        )
 
     def search(self, **query: Any) -> SimpleNamespace:
         asked = {name: str(value) for name, value in query.items()}

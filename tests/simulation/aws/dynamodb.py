@@ -201,7 +201,11 @@ class DynamoDB:
                 f"[{codes}]",
                 CancellationReasons=reasons,
             )
-        if sum(item_bytes(new) for *_, new in decided if new is not None) > TRANSACTION_BYTES_MAX:
+        written = [new for *_, new in decided if new is not None]
+        if (
+            len(repr(written)) * 4 > TRANSACTION_BYTES_MAX
+            and sum(map(item_bytes, written)) > TRANSACTION_BYTES_MAX
+        ):
             raise invalid("Transaction items are larger than 4 MB")
         for table, key, old, new in decided:
             if new is not old:
@@ -362,7 +366,8 @@ class DynamoDB:
 
 def _require_storable(table: Table, item: Item) -> None:
     table.require_indexable(item)
-    if item_bytes(item) > ITEM_BYTES_MAX:
+    # A character takes up to four bytes; most items are too small to be worth measuring.
+    if len(repr(item)) * 4 > ITEM_BYTES_MAX and item_bytes(item) > ITEM_BYTES_MAX:
         raise unfit("Item size has exceeded the maximum allowed size")
 
 
@@ -487,6 +492,8 @@ def _page(
         is_cut = True
     else:
         is_cut = False
+    if len(entries) * ITEM_BYTES_MAX <= PAGE_BYTES_MAX:
+        return entries, entries[-1][2] if is_cut and entries else None
     size = 0
     for place, (_, _, item) in enumerate(entries):
         size += item_bytes(item)

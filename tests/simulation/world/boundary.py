@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from botocore.client import BaseClient
@@ -16,7 +16,7 @@ from tests.simulation.aws.refusals import refusal
 from tests.simulation.world import faults
 from tests.simulation.world.faults import Fault, Killed, Plan, Site
 from tests.simulation.world.time import VirtualClock
-from tests.simulation.world.turns import Frame, Turns
+from tests.simulation.world.turns import NOTHING, Frame, Touched, Turns
 
 Request = Mapping[str, Any]
 
@@ -110,7 +110,8 @@ class Boundary:
         frame = frames[-1]
         frame.calls += 1
         site = Site(frame.function, frame.nth, frame.calls)
-        self._turns.pause()
+        if self._turns.is_side_by_side:
+            self._turns.pause(touched(service, operation, parameters))
         self._clock.skew_ms = frame.skew_ms
         self._clock.tick()
         fault = self.plan.get(site)
@@ -200,6 +201,40 @@ class Boundary:
         report = self._validator.validate(dict(parameters), model.input_shape)
         if report.has_errors():
             raise refusal("ParamValidationError", report.generate_report())
+
+
+def touched(service: str, operation: str, parameters: Request) -> Touched:
+    """Tell the partitions that a call of DynamoDB reads or writes."""
+    if service != "dynamodb":
+        return NOTHING
+    return frozenset(_partitions(operation, parameters))
+
+
+def _partitions(operation: str, parameters: Request) -> Iterator[tuple[str, str]]:
+    match operation:
+        case "TransactWriteItems" | "TransactGetItems":
+            for one in parameters["TransactItems"]:
+                (asked,) = one.values()
+                yield asked["TableName"], _partition(asked.get("Key") or asked["Item"])
+        case "BatchGetItem":
+            for table, asked in parameters["RequestItems"].items():
+                for key in asked["Keys"]:
+                    yield table, _partition(key)
+        case "BatchWriteItem":
+            for table, requests in parameters["RequestItems"].items():
+                for request in requests:
+                    (asked,) = request.values()
+                    yield table, _partition(asked.get("Key") or asked["Item"])
+        case "Query":
+            values = parameters["ExpressionAttributeValues"]
+            first = str(next(iter(values.values())))
+            yield parameters["TableName"], str(parameters.get("IndexName", first))
+        case _:
+            yield parameters["TableName"], _partition(parameters.get("Key") or parameters["Item"])
+
+
+def _partition(key: Mapping[str, Any]) -> str:
+    return str(key["pk"])
 
 
 def printed(record: Any) -> str:

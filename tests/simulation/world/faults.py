@@ -81,6 +81,8 @@ _READS = frozenset(
 _DYNAMODB_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 _BATCHES = frozenset({"BatchWriteItem", "PublishBatch"})
 
+_AUTHORIZER = "-access_token"
+
 _OF_EVERY_CALL = (Fault.DIES_BEFORE, Fault.IS_LOST, Fault.IS_THROTTLED, Fault.FAILS)
 _OF_EVERY_WRITE = (Fault.DIES_AFTER, Fault.LOSES_ITS_ANSWER, Fault.IS_DONE_TWICE)
 _OF_EVERY_INVOCATION = (
@@ -106,7 +108,10 @@ def faults_of_call(operation: str, *, may_be_stale: bool) -> tuple[Fault, ...]:
     return (*faults, Fault.IS_PARTLY_DONE) if operation in _BATCHES else faults
 
 
-def faults_of_invocation(*, is_step: bool) -> tuple[Fault, ...]:
+def faults_of_invocation(function: str, *, is_step: bool) -> tuple[Fault, ...]:
+    if function.endswith(_AUTHORIZER):
+        # To a clock that is off a good token is from the future, or over: 401 is the right answer.
+        return _OF_EVERY_INVOCATION[:3]
     if is_step:
         return (
             *_OF_EVERY_INVOCATION,

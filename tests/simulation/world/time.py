@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 # Monday morning, before anything happens.
@@ -31,4 +32,5 @@ class VirtualClock:
         self.milliseconds += max(0, round(seconds * 1000))
 
     def advance_to(self, moment: float) -> None:
-        self.milliseconds = max(self.milliseconds, round(moment * 1000))
+        # Never a millisecond too early, for then what waits for the moment would wait for ever.
+        self.milliseconds = max(self.milliseconds, math.ceil(moment * 1000))

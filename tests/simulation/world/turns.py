@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from tests.simulation.world.time import VirtualClock
 
@@ -37,8 +37,14 @@ class Task:
     greenlet: Any = None
 
 
-# Given those that can go on and who is at work (None if it cannot go on): who does?
-Choice = Callable[[Sequence[Task], Task | None], Task]
+# What a call touches: tables with the partition key of an item, or with a whole index.
+Touched = frozenset[tuple[str, str]]
+
+# Given those that can go on, who is at work (None if it cannot go on), and what it is about to
+# touch: who does?
+Choice = Callable[[Sequence[Task], Task | None, Touched], Task]
+
+NOTHING: Touched = frozenset()
 
 
 class Turns:
@@ -94,16 +100,28 @@ class Turns:
             while self._side_by_side:
                 self._turn(self._next(None))
         finally:
+            self._end_all()
             self._choose = None
-            self._side_by_side.clear()
             self.current = self._outside
 
-    def pause(self) -> None:
+    def _end_all(self) -> None:
+        """End what is still under way, now and not when it is found to be garbage."""
+        while self._side_by_side:
+            task = self._side_by_side.pop()
+            if task.greenlet is not None and not task.greenlet.dead:
+                self.current = task
+                task.greenlet.throw(GreenletExit)
+
+    @property
+    def is_side_by_side(self) -> bool:
+        return self._choose is not None
+
+    def pause(self, touched: Touched) -> None:
         """Let somebody else go on, if the choice is so: called before every call of AWS."""
         me = self.current
         if self._choose is None or me.greenlet is None:
             return
-        chosen = self._choose(self._able(), me)
+        chosen = self._choose(self._able(), me, touched)
         if chosen is not me:
             self._hub.switch(chosen)
 
@@ -126,7 +144,7 @@ class Turns:
             self._clock.advance_to(min(task.wakes_at for task in self._side_by_side))
             able = self._able()
         assert self._choose is not None
-        return self._choose(able, current)
+        return self._choose(able, current, NOTHING)
 
     def _turn(self, task: Task | None) -> None:
         """Let a task go on, and then whomever each one names, until one ends or sleeps."""

@@ -11,7 +11,15 @@ from orders.use_cases.asking import (
     request_cancellation,
     resume_order,
 )
-from orders.use_cases.editing import apply_edit, close_edit, read_edit, request_edit
+from orders.use_cases.editing import (
+    apply_edit,
+    begin_edit,
+    close_edit,
+    read_edit,
+    refuse_edit,
+    request_edit,
+    undo_edit,
+)
 from orders.use_cases.following import (
     SWEPT_MAX,
     confirm_again,
@@ -41,6 +49,7 @@ __all__ = [
     "apply_edit",
     "await_payment",
     "begin_capture",
+    "begin_edit",
     "cancel_order",
     "close_edit",
     "confirm_again",
@@ -55,9 +64,11 @@ __all__ = [
     "price_parcel",
     "price_return",
     "read_edit",
+    "refuse_edit",
     "request_cancellation",
     "request_edit",
     "resume_order",
     "sweep",
     "take_up",
+    "undo_edit",
 ]
