@@ -11,9 +11,8 @@ from chalice import Rate
 from chalice.app import CloudWatchEvent, SQSEvent
 
 from carts import use_cases
-from carts.api import (
+from carts.api.carts import (
     CART_BODY_BYTES_MAX,
-    TAX_TABLE_BODY_BYTES_MAX,
     CartQuery,
     CartView,
     CheckoutView,
@@ -21,12 +20,15 @@ from carts.api import (
     NewCheckout,
     NewLine,
     NewLines,
+    Quantity,
+)
+from carts.api.pricing import (
+    TAX_TABLE_BODY_BYTES_MAX,
     NewPromotion,
     NewTaxTable,
     PromotionPage,
     PromotionsQuery,
     PromotionView,
-    Quantity,
     TaxTableList,
     TaxTableView,
     require_code,
