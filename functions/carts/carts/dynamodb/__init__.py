@@ -42,7 +42,8 @@ older news cannot bring it back. A SKU that one product gave up may be another's
 versions say nothing of each other: what each product said last is kept beside the others'.
 """
 
-from carts.dynamodb.carts import RUNNING, DynamoDBCarts
+from carts.dynamodb.carts import DynamoDBCarts
+from carts.dynamodb.items import RUNNING
 from carts.dynamodb.prices import DynamoDBPriceBook
 from carts.dynamodb.promotions import DynamoDBPromotions
 from carts.dynamodb.taxes import DynamoDBTaxes
