@@ -45,6 +45,7 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             _start_executions(grantee, infrastructure),
             _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
+            *_use_pictures(grantee, infrastructure),
         ]
     granted = [statement for statement in statements if statement is not None]
     return {"Version": "2012-10-17", "Statement": granted}
@@ -165,6 +166,23 @@ def _send_mail(grantee: Grantee, infrastructure: Infrastructure) -> Statement | 
     if "ses" not in grantee.needs.clients or "MailSender" not in infrastructure.given_by:
         return None
     return _allow("SendMail", ["ses:SendEmail"], _arn("ses", "identity/${MailSender}"))
+
+
+def _use_pictures(grantee: Grantee, infrastructure: Infrastructure) -> list[Statement]:
+    if "PicturesBucketArn" not in infrastructure.given_by:
+        return []
+    if "PICTURES_BUCKET" not in grantee.needs.own_texts:
+        return []
+    uploads, kept = (
+        _sub(f"${{PicturesBucketArn}}/{folder}/*") for folder in ("uploads", "pictures")
+    )
+    return [
+        # An address signed for an upload can do what its signer may.
+        _allow("TakeUploads", ["s3:GetObject", "s3:PutObject"], uploads),
+        _allow("KeepPictures", ["s3:PutObject"], kept),
+        # Without it S3 calls what is not there forbidden.
+        _allow("MissUploads", ["s3:ListBucket"], {"Ref": "PicturesBucketArn"}),
+    ]
 
 
 def _allow(sid: str, actions: list[str], resource: Any) -> Statement:
