@@ -67,7 +67,9 @@ def _tables(grantee: Grantee, infrastructure: Infrastructure) -> Statement | Non
     tables = [
         f"{output}Arn"
         for variable, output in infrastructure.variables().items()
-        if variable in grantee.needs.own_texts and f"{output}Arn" in infrastructure.given_by
+        if variable in grantee.needs.own_texts
+        and output.endswith("Table")
+        and f"{output}Arn" in infrastructure.given_by
     ]
     if not tables:
         return None
