@@ -32,15 +32,18 @@ from orders.messages import (
     FailedParcel,
     OrderNews,
     PlaceOrder,
+    PricedParcel,
     Refunds,
+    RefusedEdit,
     RefusedStep,
     Return,
+    edit_told,
 )
 from orders.model import (
     EditNotPossibleError,
-    EditStatus,
     EditTotalError,
     NotBoughtError,
+    NotOnSaleError,
     Order,
     OrderNotFoundError,
     OrderNotParkedError,
@@ -48,8 +51,9 @@ from orders.model import (
     OrderTransitionError,
 )
 from orders.ports import Search
+from orders.price_list import AskedPrices
 from orders.use_cases import Asker
-from tradepost.kernel.clock import utc_now
+from tradepost.kernel.clock import from_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws, metrics, outbox
 from tradepost.platform.arguments import IdempotencyKey
@@ -57,6 +61,7 @@ from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.questions import Questions
 from tradepost.platform.runner import StepFunctionsRunner
 from tradepost.platform.service import Service
 
@@ -80,6 +85,11 @@ def orders() -> DynamoDBOrders:
 @functools.cache
 def runner() -> StepFunctionsRunner:
     return StepFunctionsRunner(aws.step_functions(), os.environ["CHECKOUT_STATE_MACHINE_ARN"])
+
+
+@functools.cache
+def prices() -> AskedPrices:
+    return AskedPrices(Questions(aws.functions(), os.environ["STAGE"]))
 
 
 @app.get("/v1/orders", roles=BUYERS, refusals=(InvalidCursorError,))
@@ -126,6 +136,7 @@ def request_cancellation(order_id: str, body: Cancellation, caller: Caller) -> O
         OrderNotFoundError,
         OrderTransitionError,
         NotBoughtError,
+        NotOnSaleError,
         EditNotPossibleError,
         EditTotalError,
         IdempotencyMismatchError,
@@ -135,9 +146,12 @@ def request_cancellation(order_id: str, body: Cancellation, caller: Caller) -> O
 def request_edit(
     order_id: str, body: OrderEdit, caller: Caller, idempotency_key: IdempotencyKey
 ) -> OrderView:
-    """Take units out of a confirmed order whose parcel is not packed; look at it to see it done.
+    """Change the quantities of a confirmed order whose parcel is not packed; look at it to see how
+    that ended.
 
-    The units go back on the shelf, and the money they were bought for goes back to the customer.
+    Units taken out go back on the shelf, and what they were bought for goes back. Units added cost
+    what they cost today, asked of `payment_method` or, where the provider allows it, of the means
+    the order was paid with. What cannot be had, or not be paid, leaves the order as it was.
     """
     order = use_cases.request_edit(
         order_id,
@@ -145,7 +159,9 @@ def request_edit(
         _asker(caller, None),
         key=idempotency_key,
         expected=body.expected_total.to_money(),
+        method=body.payment_method,
         orders=orders(),
+        prices=prices(),
         runner=runner(),
         now=utc_now,
     )
@@ -258,15 +274,28 @@ def park_order(step: RefusedStep) -> dict[str, Any]:
 
 @app.step
 def read_edit(step: StepInput) -> dict[str, Any]:
-    """Tell what the order's edit leaves of it, and what goes back."""
-    order, left = use_cases.read_edit(step.order_id, orders=orders())
-    assert order.edit is not None
-    return {
-        "number": order.edit.number,
-        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in left],
-        "amount_minor": order.edit.refund_minor,
-        "currency": order.total.currency,
-    }
+    """Tell how the order's edit stands, what it leaves of the order, and what it moves."""
+    return edit_told(*use_cases.read_edit(step.order_id, orders=orders()))
+
+
+@app.step
+def begin_edit(step: EditStep) -> dict[str, Any]:
+    """Pass the point of no return of an edit that adds, unless the order is to be cancelled."""
+    return _status(use_cases.begin_edit(step.order_id, step.number, orders=orders(), now=utc_now))
+
+
+@app.step
+def undo_edit(step: RefusedEdit) -> dict[str, Any]:
+    """Turn an edit round that was refused something, if it still can be."""
+    order = use_cases.undo_edit(
+        step.order_id,
+        step.number,
+        reason=step.reason,
+        is_definite=step.is_definite,
+        orders=orders(),
+        now=utc_now,
+    )
+    return _status(order)
 
 
 @app.step
@@ -277,28 +306,22 @@ def apply_edit(step: EditStep) -> dict[str, Any]:
 
 @app.step
 def close_edit(step: EditStep) -> dict[str, Any]:
-    """Confirm the edited order again, unless it is to be cancelled."""
-    return _status(
-        use_cases.close_edit(
-            step.order_id, step.number, EditStatus.DONE, orders=orders(), now=utc_now
-        )
-    )
+    """Confirm the order again after its edit, unless it is to be cancelled."""
+    return _status(use_cases.close_edit(step.order_id, step.number, orders=orders(), now=utc_now))
 
 
 @app.step
 def refuse_edit(step: EditStep) -> dict[str, Any]:
     """Leave the order as it was: its parcel was packed first."""
-    return _status(
-        use_cases.close_edit(
-            step.order_id, step.number, EditStatus.REFUSED, orders=orders(), now=utc_now
-        )
-    )
+    return _status(use_cases.refuse_edit(step.order_id, step.number, orders=orders(), now=utc_now))
 
 
 @app.step
 def price_return(step: Return) -> dict[str, Any]:
     """Tell what was paid for units that come back, or raise NotBoughtError."""
-    price = use_cases.price_return(step.order_id, step.quantities(), orders=orders())
+    price = use_cases.price_return(
+        step.order_id, step.return_id, step.quantities(), orders=orders()
+    )
     return {"amount_minor": price.amount_minor, "currency": price.currency}
 
 
@@ -318,6 +341,20 @@ def order_lines(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return bought(order, orders().lines(order.order_id))
 
 
+@app.lambda_function(name="price_parcel")
+def price_parcel(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell shipping what was paid for the units of a parcel, whose money it has captured."""
+    asked = PricedParcel.model_validate(event)
+    price = use_cases.price_parcel(
+        asked.order_id,
+        asked.units,
+        before=asked.before,
+        with_shipping=asked.with_shipping,
+        orders=orders(),
+    )
+    return {"amount_minor": price.amount_minor, "currency": price.currency}
+
+
 @app.lambda_function(name="order_address")
 def order_address(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Tell shipping where to send what is split off; it keeps no addresses."""
@@ -330,6 +367,14 @@ def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
     day = Search(placed_on=date.fromisoformat(event["day"]))
     found, after = orders().found_by(day, _ORDERS_OF_A_DAY_MAX, event.get("after"))
     return {"orders": [standing(order) for order in found], "after": after}
+
+
+@app.lambda_function(name="orders_changed")
+def orders_changed(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context which orders changed in a span of time, page by page."""
+    start, end = from_text(event["start"]), from_text(event["end"])
+    order_ids, after = orders().changed_between(start, end, event.get("after"))
+    return {"order_ids": order_ids, "after": after}
 
 
 @app.lambda_function(name="confirm_again")
@@ -361,6 +406,8 @@ def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "name": order.shipping_address.get("name", ""),
         "total_minor": order.total.amount_minor,
         "shipping_minor": order.shipping_minor,
+        "shipping_tax_minor": order.shipping_tax_minor,
+        "prices_include_tax": order.prices_include_tax,
         "currency": order.total.currency,
         "line_count": order.line_count,
         "status": order.status,

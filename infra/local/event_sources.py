@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from moto.sqs.models import sqs_backends
 
+from infra.local import boundaries
+from infra.local.boundaries import Boundary, Place
 from infra.local.clock import Clock
 from infra.local.corrections import dynamodb_streams, sqs
 from infra.local.corrections.dynamodb_serialisation import wire
@@ -71,6 +73,22 @@ class QueueSource:
         )
         if not messages:
             return 0
+        delivery = Delivery(self, messages)
+        if boundaries.is_watched():
+            place = Place(
+                boundary=Boundary.QUEUE,
+                function=boundaries.short_name(self._function),
+                table=boundaries.short_name(queue.name),
+                call=delivery,
+            )
+            boundaries.pass_by(place, delivery.hand_over)
+        else:
+            delivery.hand_over()
+        return len(messages)
+
+    def hand_over(self, messages: list[Any]) -> None:
+        """Give messages to the function, and delete those it took."""
+        queue = self._queue
         records = {message.id: self._record(message) for message in messages}
         wanted = [record for record in records.values() if self._accepts(_filterable(record))]
         failed = self._invoke(wanted) if wanted else set()
@@ -79,7 +97,10 @@ class QueueSource:
             first = next(place for place, one in enumerate(messages) if one.id in failed)
             failed = {message.id for message in messages[first:]}
         sqs.delete(queue, [one.receipt_handle for one in messages if one.id not in failed])
-        return len(messages)
+
+    def put_back(self, messages: list[Any], seconds: float) -> None:
+        """Hide messages that were received for so long, as if they had not been."""
+        sqs.put_back(self._queue, [one.receipt_handle for one in messages], seconds)
 
     def _invoke(self, records: list[dict[str, Any]]) -> set[str]:
         """Return the ids of the messages that stay in the queue."""
@@ -126,6 +147,27 @@ class QueueSource:
             "eventSourceARN": self._queue.queue_arn,
             "awsRegion": self._queue.region,
         }
+
+
+class Delivery:
+    """A batch of messages on its way from a queue to a function."""
+
+    def __init__(self, source: QueueSource, messages: list[Any]) -> None:
+        self.messages = messages
+        self._source = source
+
+    def __str__(self) -> str:
+        return " ".join(message.body for message in self.messages)
+
+    def hand_over(self) -> None:
+        """Bring the messages."""
+        if self.messages:
+            self._source.hand_over(self.messages)
+
+    def hold_back(self, messages: list[Any], seconds: float) -> None:
+        """Take messages out, for the queue to bring them again after so long."""
+        self.messages = [one for one in self.messages if one not in messages]
+        self._source.put_back(messages, seconds)
 
 
 class StreamSource:

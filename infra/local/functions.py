@@ -18,6 +18,8 @@ from typing import Any
 
 import boto3
 
+from infra.local import boundaries
+from infra.local.boundaries import Boundary, KilledError, Place
 from infra.local.concurrent_chalice import make_concurrent
 from infra.local.function_settings import FunctionSettings
 from infra.local.threads import RESERVE
@@ -68,7 +70,10 @@ class LocalFunction:
 
     def call(self, event: Any, context: LambdaContext) -> Any:
         """Call the handler apart from whatever the caller keeps in context variables."""
-        return contextvars.Context().run(self.handler, event, context)
+        if not boundaries.is_watched():
+            return contextvars.Context().run(self.handler, event, context)
+        with boundaries.inside(boundaries.short_name(self.name), event):
+            return contextvars.Context().run(self.handler, event, context)
 
 
 class Functions:
@@ -113,11 +118,22 @@ class Functions:
         A function that runs longer than its timeout is reported as timed out when it ends; a
         thread cannot be stopped from outside.
         """
-        function = self.by_name.get(function_name.rsplit(":", 1)[-1])
+        name = function_name.rsplit(":", 1)[-1]
+        if not boundaries.is_watched():
+            return self._run(name, payload)
+        place = Place(
+            boundary=Boundary.FUNCTION, function=boundaries.short_name(name), call=payload
+        )
+        try:
+            answer: tuple[str, bool] = boundaries.pass_by(place, lambda: self._run(name, payload))
+        except KilledError:
+            return _error("Lambda.Unknown", "the process of the function ended"), True
+        return answer
+
+    def _run(self, name: str, payload: str) -> tuple[str, bool]:
+        function = self.by_name.get(name)
         if function is None:
-            return _error(
-                "Runtime.ImportModuleError", f"no local handler for {function_name}"
-            ), True
+            return _error("Runtime.ImportModuleError", f"no local handler for {name}"), True
         if len(payload) > PAYLOAD_BYTES_MAX:
             return _error("RequestEntityTooLarge", "the payload is larger than 6 MB"), True
         context = function.new_context()

@@ -19,7 +19,7 @@ from moto.sqs.models import sqs_backends
 from infra.local.clock import Clock
 from infra.local.event_sources import QueueSource, Source, StreamSource
 from infra.local.functions import Functions
-from infra.local.schedules import ExpirySource, ScheduleSource
+from infra.local.schedules import ExpirySource, ScheduledFunction, ScheduleSource
 
 
 class UnknownSourceError(Exception):
@@ -80,9 +80,8 @@ class Mappings:
                 expression = declared.schedule_expression
                 if isinstance(expression, ScheduleExpression):
                     expression = expression.to_string()
-                return ScheduleSource(
-                    self._functions, function, expression, self._clock, self._region
-                )
+                scheduled = ScheduledFunction(self._functions, function, self._region)
+                return ScheduleSource(scheduled, expression, self._clock)
             case SNSEventConfig():
                 self._subscribe(app, function, declared)
                 return None

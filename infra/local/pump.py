@@ -32,6 +32,7 @@ class Pump:
         for source in sources:
             source.listen(self._stir)
         REGISTER.listeners.append(self._stir)
+        clock.listeners.append(self._stir)
 
     def start(self) -> None:
         """Run each source on a thread of its own until `stop`."""
@@ -52,11 +53,39 @@ class Pump:
         """Stop, and hear no more of executions."""
         self.stop()
         REGISTER.listeners.remove(self._stir)
+        self._clock.listeners.remove(self._stir)
+
+    def advance(self, seconds: float, timeout_seconds: float = 60.0) -> int:
+        """Let time pass: all that falls due meanwhile happens in its order, each at its moment.
+
+        The clock goes from one due moment to the next, and at each everything comes to rest
+        before it goes on. Returns how many records moved. Calls of schedules that cannot find
+        anything to do are not made (`infra.local.idleness`).
+
+        Raises
+        ------
+        TimeoutError
+            Things still move after `timeout_seconds`, by the machine's clock.
+        """
+        clock, deadline = self._clock, time.monotonic() + timeout_seconds
+        end = clock.now() + seconds
+        moved = self.drain(timeout_seconds)
+        while (due := self.next_due()) is not None and due <= end:
+            clock.set_forward(due)
+            moved += self.drain(max(deadline - time.monotonic(), 0.0))
+        clock.set_forward(end)
+        return moved + self.drain(max(deadline - time.monotonic(), 0.0))
+
+    def next_due(self) -> float | None:
+        """Tell when something is due next, in seconds since the epoch; None if nothing will be."""
+        dues = [*(source.next_due() for source in self.sources), self._clock.next_alarm()]
+        return min((due for due in dues if due is not None and due < math.inf), default=None)
 
     def drain(self, timeout_seconds: float = 60.0) -> int:
         """Run until nothing moves any more, executions included; return how many records moved.
 
-        What is not due yet, such as a message that is invisible after a failure, stays.
+        What is not due yet, such as a message that is invisible after a failure, stays, and an
+        execution that sleeps goes on sleeping.
 
         Raises
         ------
@@ -69,15 +98,13 @@ class Pump:
             if time.monotonic() > deadline:
                 raise TimeoutError("the local stack does not come to rest")
             stirs = self._stirs
-            step = 0 if self._workers else self._step()
+            step = 0 if self._workers else self._step(deadline)
             moved += step
             if step:
                 continue
             if self._is_at_rest():
                 return moved
-            with self._stirred:
-                if self._stirs == stirs:
-                    self._stirred.wait(timeout=0.05)
+            self._await_stir(stirs)
 
     def fire(self, function: str) -> None:
         """Call the scheduled function with this deployed name now, whatever its schedule.
@@ -98,16 +125,30 @@ class Pump:
         sources = [source for source in self.sources if isinstance(source, ExpirySource)]
         return sum(source.expire(self._clock.now()) for source in sources)
 
-    def _step(self) -> int:
+    def _await_stir(self, stirs: int) -> None:
+        with self._stirred:
+            if self._stirs == stirs:
+                self._stirred.wait(timeout=0.05)
+
+    def _step(self, deadline: float) -> int:
         moved = 0
         for source in self.sources:
             # A stream that gives up in the end need not wait between its attempts.
-            hurried = isinstance(source, StreamSource) and source.gives_up
-            moved += source.poll(math.inf if hurried else self._clock.now())
+            hurried = (
+                self._clock.skips_pauses and isinstance(source, StreamSource) and source.gives_up
+            )
+            polled = source.poll(math.inf if hurried else self._clock.now())
+            moved += polled
+            # Where time stands still, what a source began ends before the next one's turn.
+            while polled and self._clock.stands and time.monotonic() < deadline:
+                stirs = self._stirs
+                if not self._is_at_work():
+                    break
+                self._await_stir(stirs)
         return moved
 
     def _is_at_rest(self) -> bool:
-        if REGISTER.running or self._functions.pending:
+        if self._is_at_work():
             return False
         if any(not worker.is_idle() for worker in self._workers):
             return False
@@ -116,7 +157,10 @@ class Pump:
         if any(due is not None and due <= now for due in dues):
             return False
         # A step that just ended may have started something before we looked.
-        return not REGISTER.running and not self._functions.pending
+        return not self._is_at_work()
+
+    def _is_at_work(self) -> bool:
+        return REGISTER.running > self._clock.asleep or self._functions.pending > 0
 
     def _stir(self) -> None:
         with self._stirred:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,16 +19,21 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from infra.cloudformation import environment_name
 from infra.gateway_responses import RESPONSES, GatewayResponse
-from infra.local import call_counts, corrections, templates
-from infra.local.clock import Clock, SystemClock
+from infra.local import boundaries, call_counts, corrections, templates
+from infra.local.clock import Clock, use
 from infra.local.corrections import dynamodb_indexes, dynamodb_streams, lambda_functions, sns, sqs
 from infra.local.corrections.stepfunctions import REGISTER
 from infra.local.event_sources import StreamSource
+from infra.local.faults.later import LaterSource
+from infra.local.faults.switchboard import Outside, Switchboard
 from infra.local.functions import Functions
 from infra.local.gateway import Gateway
+from infra.local.idleness import note_write
 from infra.local.mailbox import Mailbox
 from infra.local.mappings import Mappings
 from infra.local.pump import Pump
+from infra.local.schedules import ScheduleSource
+from tradepost.kernel.clock import set_clock
 from tradepost.platform.cache import forget_everything
 
 REGION = "eu-west-1"
@@ -52,12 +58,15 @@ class LocalStack:
         The gateway's own answers, by API Gateway's names.
     parameters
         The templates' parameters that are not to have their defaults.
+    outside
+        Whom the shop reaches outside AWS, for plans of faults; imported when the stack starts.
     """
 
     gateway: Gateway
     functions: Functions
     pump: Pump
     mailbox: Mailbox
+    faults: Switchboard
     outputs: dict[str, str]
 
     def __init__(
@@ -69,14 +78,16 @@ class LocalStack:
         responses: Mapping[str, GatewayResponse] = RESPONSES,
         clock: Clock | None = None,
         parameters: Mapping[str, str] | None = None,
+        outside: Callable[[], tuple[Outside, ...]] = tuple,
     ) -> None:
         self.root = root
         self.stage = stage
         self.region = REGION
         self.account_id = ACCOUNT_ID
-        self.clock: Clock = clock or SystemClock()
+        self.clock = clock or Clock()
         self._project = project
         self._responses = responses
+        self._outside = outside
         self._parameters = {**(parameters or {}), "Stage": stage}
         self._environment: dict[str, str] = {}
         self._mock = mock_aws(config=_MOTO_CONFIG)
@@ -103,13 +114,20 @@ class LocalStack:
         """Run until nothing moves any more; see `Pump.drain`."""
         return self.pump.drain(timeout_seconds)
 
+    def advance(self, by: timedelta, timeout_seconds: float = 60.0) -> int:
+        """Let time pass, with all that falls due meanwhile; see `Pump.advance`."""
+        return self.pump.advance(by.total_seconds(), timeout_seconds)
+
     def reset(self) -> None:
         """Empty tables, streams, queues, executions and mails; keep what was deployed.
 
-        Keys and secrets stay as they are. Nothing may run meanwhile.
+        Keys, secrets and the clock stay as they are. Nothing may run meanwhile; executions that
+        sleep are ended.
         """
+        REGISTER.stop_all()
         for table in dynamodb_backends[ACCOUNT_ID][REGION].tables.values():
             table.items.clear()
+            note_write(table)
             dynamodb_indexes.forget(table)
             if table.stream_shard is not None:
                 dynamodb_streams.clear(table.stream_shard)
@@ -121,8 +139,9 @@ class LocalStack:
         for machine in stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines:
             machine.executions = []
         for source in self.pump.sources:
-            if isinstance(source, StreamSource):
+            if isinstance(source, StreamSource | ScheduleSource):
                 source.restart()
+        self._later.clear()
         self.mailbox.clear()
         forget_everything()
         self.gateway.authorizers.forget()
@@ -130,7 +149,10 @@ class LocalStack:
     def _start(self) -> None:
         self._prepare_environment()
         corrections.install()
+        use(self.clock)
+        set_clock(self.clock.utc_now)
         call_counts.install()
+        boundaries.install()
         self._mock.start()
         self._use_credentials()
         prefix = f"{self._project}-{self.stage}"
@@ -162,7 +184,9 @@ class LocalStack:
             account_id=ACCOUNT_ID,
             clock=self.clock,
         )
-        self.pump = Pump(self.functions, mappings.sources(), self.clock)
+        self._later = LaterSource()
+        self.faults = Switchboard(self.clock, self._later, self._outside())
+        self.pump = Pump(self.functions, [*mappings.sources(), self._later], self.clock)
         self.mailbox = Mailbox(REGION, ACCOUNT_ID)
 
     def _prepare_environment(self) -> None:
@@ -203,6 +227,9 @@ class LocalStack:
         lambda_functions.use(None)
         sns.call_function = None
         self._mock.stop()
+        use(None)
+        set_clock(None)
+        boundaries.use(None)
         boto3.setup_default_session()
         os.environ.clear()
         os.environ.update(self._environment)

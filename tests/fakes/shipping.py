@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 
 from shipping.model.claim import Claim
 from shipping.model.shipment import Parcel, Scan, Shipment
-from shipping.ports import ParcelNews, RawMessage
+from shipping.ports import ParcelNews
 from tradepost.contracts.event import Event
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.errors import StaleError
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import httpx
 import pytest
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
+from infra.local.clock import Clock
 from infra.local.server import LocalSite
 from infra.local.stack import LocalStack
 from tests.system.faults import Faults
@@ -30,11 +29,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
-    with pytest.MonkeyPatch.context() as patch:
-        # A retry's wait is between two attempts that nothing else happens in: it is skipped.
-        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
-        with LocalStack(ROOT) as started:
-            yield started
+    with LocalStack(ROOT, clock=Clock(skips_pauses=True)) as started:
+        yield started
     # The next stack has other keys.
     aws.forget_clients()
 

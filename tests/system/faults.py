@@ -1,21 +1,22 @@
-"""Faults, brought about where a checkout meets the world: its functions, and their calls of AWS."""
+"""Faults where a checkout meets the world, as a test scripts them: what befalls which call."""
 
 from __future__ import annotations
 
-import functools
 import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError, ReadTimeoutError
 
+from infra.local import boundaries
+from infra.local.boundaries import Boundary, Place
+from infra.local.boundaries import KilledError as Killed
 from infra.local.corrections.stepfunctions import REGISTER
-from infra.local.functions import HTTP_HANDLER, LocalFunction
+from infra.local.faults import effects
+from infra.local.functions import HTTP_HANDLER
 from infra.local.stack import LocalStack
 from tests.system.shopper import Town
 from tradepost.platform import aws
@@ -25,10 +26,6 @@ Fault = Callable[[Callable[[], Any]], Any]  # takes what it stands before, and a
 
 # Executions that a test starts bear this; the customer's own bears its request's id.
 AGAIN = "again"
-
-
-class Killed(BaseException):
-    """The function's process ended: nothing of ours can catch it."""
 
 
 def failure(error: str) -> Answer:
@@ -73,22 +70,9 @@ def _stop_executions() -> None:
             aws.step_functions().stop_execution(executionArn=arn)
 
 
-def dies_before(call: Callable[[], Any]) -> Any:
-    raise Killed
-
-
-def dies_after(call: Callable[[], Any]) -> Any:
-    call()
-    raise Killed
-
-
-def is_throttled(call: Callable[[], Any]) -> Any:
-    raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "on purpose"}}, "Any")
-
-
-def loses_its_answer(call: Callable[[], Any]) -> Any:
-    call()
-    raise ReadTimeoutError(endpoint_url="https://on.purpose")
+# What may befall a call of AWS is what a plan of faults for the running shop may say, too.
+dies_before, dies_after = effects.dies_before, effects.dies_after
+is_throttled, loses_its_answer = effects.is_throttled, effects.loses_its_answer
 
 
 @dataclass
@@ -98,11 +82,13 @@ class _Plan:
 
 
 class Faults:
-    """Lets chosen calls of the customer's own execution fail, and chosen steps of others."""
+    """Lets chosen calls of the customer's own execution fail, and chosen steps of others.
+
+    Satisfies `infra.local.boundaries.Interceptor`.
+    """
 
     def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch) -> None:
         self._stack = stack
-        self._run = stack.functions.run
         self._plans: dict[str, _Plan] = {}
         self._calls: dict[str, tuple[int, Fault]] = {}
         self._refusals: dict[str, str] = {}
@@ -110,20 +96,7 @@ class Faults:
         self.fired = 0
         self.hit = False
         self.order_id = ""  # of the customer's own execution
-        call_aws = BaseClient._make_api_call
-
-        def make_api_call(client: Any, operation: str, request: Any) -> Any:
-            return self._aws(lambda: call_aws(client, operation, request))
-
-        patch.setattr(stack.functions, "run", self._function)
-        for name, function in stack.functions.by_name.items():
-            if name.endswith(HTTP_HANDLER):
-                step = name.partition("tradepost-local-")[2]
-                answers = replace(
-                    function, handler=functools.partial(self._request, step, function)
-                )
-                patch.setitem(stack.functions.by_name, name, answers)
-        patch.setattr(BaseClient, "_make_api_call", make_api_call)
+        patch.setattr(boundaries, "_interceptor", self)
 
     def at_step(self, step: str, fault: Fault, *, times: int = 1) -> None:
         """Have the next calls of a step's function fail."""
@@ -143,9 +116,17 @@ class Faults:
         self.fired = 0
         self.hit = False
 
-    def _function(self, name: str, payload: str) -> Answer:
-        step = name.partition("tradepost-local-")[2]
-        given = json.loads(payload)
+    def at(self, place: Place, go_on: Callable[[], Any]) -> Any:
+        match place.boundary:
+            case Boundary.FUNCTION if place.function.endswith(HTTP_HANDLER):
+                return self._request(place.function, go_on)
+            case Boundary.FUNCTION:
+                return self._function(place.function, json.loads(place.call), go_on)
+            case Boundary.AWS | Boundary.WEBHOOK:
+                return self._aws(go_on)
+        return go_on()
+
+    def _function(self, step: str, given: Any, go_on: Callable[[], Answer]) -> Answer:
         own = "order_id" in given and given.get("correlation_id") != AGAIN
         if own:
             self.order_id = given["order_id"]
@@ -153,7 +134,7 @@ class Faults:
         def call() -> Answer:
             self._at.step, self._at.count = (step, 0) if own else (None, 0)
             try:
-                return self._run(name, payload)
+                return go_on()
             except Killed:
                 return failure("Lambda.Unknown")
             finally:
@@ -169,12 +150,12 @@ class Faults:
         answer: Answer = plan.fault(call)
         return answer
 
-    def _request(self, step: str, function: LocalFunction, event: Any, context: Any) -> Any:
+    def _request(self, step: str, go_on: Callable[[], Any]) -> Any:
         """Answer a request of the API, whose calls of AWS count as those of a step."""
         before = vars(self._at).copy()
         self._at.step, self._at.count = step, 0
         try:
-            return function.handler(event, context)
+            return go_on()
         finally:
             vars(self._at).update({"step": None, **before})
 

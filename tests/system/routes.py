@@ -28,6 +28,8 @@ NOWHERE = {
     "number": "1",
     "endpoint_id": "whe_nosuchendpoint",
     "event_id": "evt_nosuchevent",
+    "code": "NO-SUCH-CODE",
+    "country": "ZZ",
 }
 
 _MONEY = {"amount_minor": 1250, "currency": "GBP"}
@@ -92,10 +94,47 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "expected_total": _MONEY,
         "shipping_quote": "not-one",
     },
+    ("PUT", "/v1/staff/promotions/{code}"): {
+        "kind": "amount",
+        "basis_points": 0,
+        "amounts": [_MONEY],
+        "minimums": [_MONEY],
+        "starts_at": "2026-01-01T00:00:00Z",
+        "ends_at": "2026-02-01T00:00:00Z",
+        "uses_max": 10,
+        "uses_per_person_max": 1,
+        "skus": ["NO-SUCH-SKU"],
+        "customers_only": True,
+    },
+    ("PUT", "/v1/staff/taxes/{country}"): {
+        "prices_include_tax": True,
+        "shipping_class": "standard",
+        "needs_region": False,
+        "rates": [
+            {
+                "tax_class": "standard",
+                "rate_ppm": 200_000,
+                "valid_from": "2026-01-01",
+                "regions": ["CA", "California"],
+            }
+        ],
+    },
     ("POST", "/v1/stock/batch"): {"lines": [{"sku": "MUG", "on_hand": 5}], "reason": "counted"},
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("PUT", "/v1/stock/{sku}/keeping"): {
+        "shards": 4,
+        "low_at": 20,
+        "backorders_max": 100,
+        "reason": "the autumn sale",
+    },
+    ("PUT", "/v1/staff/warehouses/{code}"): {
+        "name": "Leeds",
+        "country": "GB",
+        "priority": 10,
+        "is_open": True,
+    },
     ("POST", "/v1/shipping/quotes"): {"country": "GB", "weight_grams": 640, "currency": "GBP"},
     ("POST", "/v1/shipments/{order_id}/claims"): {"kind": "damaged", "description": "broken"},
     ("POST", "/v1/shipments/{order_id}/claims/{claim_id}/acceptance"): {"amount": _MONEY},
@@ -115,6 +154,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/orders/{order_id}/edits"): {
         "lines": [{"sku": "MUG", "quantity": 1}],
         "expected_total": _MONEY,
+        "payment_method": "pm_card_ok",
     },
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/staff/reconciliations"): {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -17,6 +18,8 @@ ADDRESS = {
     "postal_code": "YO21 1AA",
     "country": "GB",
 }
+
+PASSWORD = "a long enough password"
 
 _numbers = itertools.count(1)
 
@@ -114,6 +117,11 @@ class Town:
         """Wait until nothing moves: checkouts, events, mails."""
         self.stack.drain()
 
+    def passes(self, **time: float) -> None:
+        """Let time pass: `days=7`. The administrator, whose token expires, logs in again."""
+        self.stack.advance(timedelta(**time))
+        self.admin = Person(self.http, logged_in(self.nobody, "admin@example.com")["access_token"])
+
     def level(self, sku: str) -> tuple[int, int]:
         """Tell how many units are available and held."""
         level = self.admin.get(f"/v1/stock/{sku}/levels").json()
@@ -126,10 +134,14 @@ class Town:
 
 def registered(anyone: Person, email: str) -> dict[str, Any]:
     """Open an account and log in; return the session."""
-    password = "a long enough password"
-    body = {"email": email, "password": password, "name": "Test Person"}
+    body = {"email": email, "password": PASSWORD, "name": "Test Person"}
     assert anyone.post("/v1/users", body).status_code == 201
-    session: dict[str, Any] = anyone.post(
-        "/v1/sessions", {"email": email, "password": password}
-    ).json()
+    return logged_in(anyone, email)
+
+
+def logged_in(anyone: Person, email: str) -> dict[str, Any]:
+    """Begin a session of somebody who is registered."""
+    answer = anyone.post("/v1/sessions", {"email": email, "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    session: dict[str, Any] = answer.json()
     return session

@@ -83,12 +83,22 @@ def test_the_orders_of_a_day_are_told_page_by_page(town: Town) -> None:
 def test_what_comes_back_is_priced_and_more_than_was_bought_is_refused(town: Town) -> None:
     town.sells("MUG", on_hand=10, amount_minor=1250)
     _, order_id = bought(town, MUG=2)
-    given = {"order_id": order_id, "correlation_id": "cor_1", "return_id": "ret_1"}
+    given = {"order_id": order_id, "correlation_id": "cor_1"}
+    one_mug = [{"sku": "MUG", "quantity": 1}]
 
-    price = asked("price_return", **given, lines=[{"sku": "MUG", "quantity": 1}])
-    twice = asked("price_return", **given, lines=[{"sku": "MUG", "quantity": 1}] * 2)
-    refused = asked("price_return", **given, lines=[{"sku": "MUG", "quantity": 3}])
+    price = asked("price_return", **given, return_id="ret_1", lines=one_mug)
+    again = asked("price_return", **given, return_id="ret_1", lines=one_mug)
+    refused = asked("price_return", **given, return_id="ret_2", lines=one_mug * 2)
+    the_other = asked("price_return", **given, return_id="ret_3", lines=one_mug)
 
-    assert price == {"amount_minor": 1250, "currency": "GBP"}
-    assert twice["amount_minor"] == 2500
+    assert price == again == the_other == {"amount_minor": 1250, "currency": "GBP"}
     assert refused["errorType"] == "NotBoughtError"
+
+
+def test_a_parcel_is_priced_for_the_warehouse(town: Town) -> None:
+    town.sells("MUG", on_hand=10, amount_minor=1250)
+    _, order_id = bought(town, MUG=3)
+
+    told = asked("price_parcel", order_id=order_id, units={"MUG": 2}, before={}, with_shipping=True)
+
+    assert told == {"amount_minor": 2500, "currency": "GBP"}

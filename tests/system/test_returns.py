@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from infra.local.stack import LocalStack
+from infra.local import boundaries
+from infra.local.boundaries import Boundary, Place
 from tests.system.books import items, provider_charge
 from tests.system.faults import (
     Answer,
@@ -46,21 +47,16 @@ _numbers = itertools.count(1)
 
 
 class StepFaults:
-    """Lets a step of returns fail, or one of the calls that it makes of AWS, counted from 0."""
+    """Lets a step of returns fail, or one of the calls that it makes of AWS, counted from 0.
 
-    def __init__(self, stack: LocalStack, patch: pytest.MonkeyPatch) -> None:
-        self._run = stack.functions.run
+    Satisfies `infra.local.boundaries.Interceptor`.
+    """
+
+    def __init__(self) -> None:
         self._steps: dict[str, list[Fault]] = {}
         self._call: tuple[str, int, Fault] | None = None
         self._inside: list[int] = []
         self.fired = 0
-        call_aws = BaseClient._make_api_call
-
-        def make_api_call(client: Any, operation: str, request: Any) -> Any:
-            return self._aws(lambda: call_aws(client, operation, request))
-
-        patch.setattr(stack.functions, "run", self._function)
-        patch.setattr(BaseClient, "_make_api_call", make_api_call)
 
     def at_step(self, step: str, fault: Fault, *, times: int = 1) -> None:
         self._steps[step] = [fault] * times
@@ -73,15 +69,21 @@ class StepFaults:
         self._steps.clear()
         self._call = None
 
-    def _function(self, name: str, payload: str) -> Answer:
-        step = name.removeprefix("tradepost-local-")
+    def at(self, place: Place, go_on: Callable[[], Any]) -> Any:
+        match place.boundary:
+            case Boundary.FUNCTION:
+                return self._function(place.function, go_on)
+            case Boundary.AWS | Boundary.WEBHOOK:
+                return self._aws(go_on)
+        return go_on()
 
+    def _function(self, step: str, go_on: Callable[[], Answer]) -> Answer:
         def call() -> Answer:
             watched = self._call is not None and self._call[0] == step
             if watched:
                 self._inside.append(0)
             try:
-                return self._run(name, payload)
+                return go_on()
             except Killed:
                 return failure("Lambda.Unknown")
             finally:
@@ -108,8 +110,10 @@ class StepFaults:
 
 
 @pytest.fixture
-def faults(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> StepFaults:
-    return StepFaults(stack, monkeypatch)
+def faults(monkeypatch: pytest.MonkeyPatch) -> StepFaults:
+    faults = StepFaults()
+    monkeypatch.setattr(boundaries, "_interceptor", faults)
+    return faults
 
 
 @pytest.fixture

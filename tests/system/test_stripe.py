@@ -6,15 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import boto3
 import pytest
 import stripe
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 
+from infra.local.clock import Clock
 from infra.local.server import LocalSite
 from infra.local.stack import LocalStack
 from tests.stripe_emulator import running
@@ -39,12 +38,10 @@ def stack(emulator: Emulator) -> Iterator[LocalStack]:
         "StripeApiBase": emulator.url,
         "StripeReturnUrl": "https://shop.example/paid",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
-        with LocalStack(ROOT, parameters=parameters) as started:
-            put_secret("StripeSecretName", started, {"api_key": API_KEY})
-            put_secret("PaymentWebhookSecret", started, {"current": WEBHOOK_SECRET})
-            yield started
+    with LocalStack(ROOT, clock=Clock(skips_pauses=True), parameters=parameters) as started:
+        put_secret("StripeSecretName", started, {"api_key": API_KEY})
+        put_secret("PaymentWebhookSecret", started, {"current": WEBHOOK_SECRET})
+        yield started
     aws.forget_clients()
 
 
@@ -248,6 +245,31 @@ def test_a_confirmed_order_that_is_cancelled_gets_its_money_back_from_stripe(tow
     assert [refund["amount"] for refund in refunds] == [2500]
     assert town.payment(order_id)["status"] == "REFUNDED"
     assert town.level("MUG") == (10, 0)
+
+
+def test_what_is_added_to_an_order_is_captured_at_stripe_with_a_means_of_payment_of_its_own(
+    town, emulator
+):
+    guest, order_id = checked_out(town, "pm_card_visa")
+    path = f"/v1/orders/{order_id}/edits"
+    body = {
+        "lines": [{"sku": "MUG", "quantity": 3}],
+        "expected_total": {"amount_minor": 3750, "currency": "GBP"},
+    }
+
+    guest.post(path, body, Idempotency_Key="without")
+    town.settles()
+    without = guest.get(f"/v1/orders/{order_id}").json()["edit"]
+    guest.post(path, {**body, "payment_method": "pm_card_visa"}, Idempotency_Key="with")
+    town.settles()
+
+    order = guest.get(f"/v1/orders/{order_id}").json()
+    assert (without["status"], without["reason"]) == ("REFUSED", "payment_method_needed")
+    assert (order["status"], order["edit"]["status"]) == ("CONFIRMED", "DONE")
+    received = [(one["status"], one["amount_received"]) for one in intents(emulator)]
+    assert sorted(received) == [("succeeded", 1250), ("succeeded", 2500)]
+    assert town.payment(order_id)["captured"]["amount_minor"] == 3750
+    assert town.level("MUG") == (7, 0)
 
 
 def test_a_webhook_that_stripe_did_not_sign_moves_nothing(town, emulator):

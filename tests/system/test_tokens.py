@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from infra.gateway_responses import RESPONSES
-from infra.local.clock import SystemClock
+from infra.local.clock import Clock
 from infra.local.gateway import Gateway, Request
 from infra.local.stack import LocalStack
 from tests.system.routes import CONTEXT_OF, NOWHERE, ROUTES
@@ -262,7 +262,7 @@ def test_a_page_cursor_is_no_access_token(wire: Wire, tokens: Tokens) -> None:
     assert (answer.status, answer.problem()["code"]) == (401, "unauthorized")
 
 
-class ShopClock(SystemClock):
+class ShopClock(Clock):
     """The gateway's cache and the tokens by one clock."""
 
     def now(self) -> float:

@@ -17,6 +17,8 @@ class _Line(_Told):
     title: str
     quantity: int
     unit_price_minor: int
+    discount_minor: int = 0
+    tax_minor: int = 0
 
 
 class _OrderContact(_Told):
@@ -29,6 +31,8 @@ class _OrderContact(_Told):
     currency: str
     line_count: int
     shipping_minor: int
+    shipping_tax_minor: int
+    prices_include_tax: bool
     lines: list[_Line]
 
     def ordered(self) -> Ordered:
@@ -37,6 +41,12 @@ class _OrderContact(_Told):
             line_count=self.line_count,
             total=Money(self.total_minor, self.currency),
             shipping=Money(self.shipping_minor, self.currency),
+            discount=Money(sum(line.discount_minor for line in self.lines), self.currency),
+            tax=Money(
+                sum(line.tax_minor for line in self.lines) + self.shipping_tax_minor,
+                self.currency,
+            ),
+            prices_include_tax=self.prices_include_tax,
             lines=tuple(
                 OrderedLine(line.title, line.quantity, Money(line.unit_price_minor, self.currency))
                 for line in self.lines

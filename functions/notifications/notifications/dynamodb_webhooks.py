@@ -47,7 +47,13 @@ from notifications.endpoints import (
 )
 from tradepost.kernel.clock import epoch_seconds, from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
-from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
+from tradepost.platform.dynamodb import (
+    Item,
+    beginning_with,
+    failed_conditions,
+    from_item,
+    to_item,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -126,15 +132,8 @@ class DynamoDBEndpoints:
         return _to_endpoint(from_item(answer["Item"]))
 
     def all(self) -> list[Endpoint]:
-        # Consistent, so that an endpoint hears of everything from its registration on. Those
-        # deleted within a week are few, so that one page holds them all.
-        answer = self._client.query(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :endpoint)",
-            ExpressionAttributeValues=to_item({":pk": "ENDPOINTS", ":endpoint": "ENDPOINT#"}),
-            ConsistentRead=True,
-        )
-        items = [from_item(item) for item in answer["Items"]]
+        # Consistent, so that an endpoint hears of everything from its registration on.
+        items = beginning_with(self._client, self._table, "ENDPOINTS", "ENDPOINT#")
         found = [_to_endpoint(item) for item in items if item["status"] != EndpointStatus.DELETED]
         return sorted(found, key=lambda endpoint: endpoint.created_at)
 

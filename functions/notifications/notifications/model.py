@@ -53,6 +53,9 @@ class Ordered:
     line_count: int
     total: Money
     shipping: Money  # contained in the total
+    discount: Money  # of the lines that were asked for, and so the tax
+    tax: Money
+    prices_include_tax: bool
     lines: tuple[OrderedLine, ...] = ()  # none unless they were asked for
 
 

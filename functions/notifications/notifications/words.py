@@ -288,7 +288,7 @@ def _greeting(contact: Contact) -> str:
 
 
 def _lines(order: Ordered | None) -> tuple[Row, ...]:
-    """List what was ordered, what sending it costs, and the total."""
+    """List what was ordered, what sending it costs, discount and tax, and the total."""
     if order is None:
         return ()
     rows = [Row(line.title, _price(line)) for line in order.lines[:LINES_SHOWN_MAX]]
@@ -297,8 +297,17 @@ def _lines(order: Ordered | None) -> tuple[Row, ...]:
         rows.append(Row("And more", f"{left_out:,} further {_plural('line', left_out)}"))
     if order.shipping.amount_minor:
         rows.append(Row("Delivery", in_words(order.shipping)))
+    if order.discount.amount_minor:
+        rows.append(Row("Discount", f"-{in_words(order.discount)}"))
+    if order.tax.amount_minor:
+        rows.append(Row("Tax", _tax(order)))
     counted = f", {order.line_count:,} {_plural('line', order.line_count)}" if not rows else ""
     return (*rows, Row("Total", in_words(order.total) + counted))
+
+
+def _tax(order: Ordered) -> str:
+    kind = "included in the prices" if order.prices_include_tax else "added to the prices"
+    return f"{in_words(order.tax)}, {kind}"
 
 
 def _price(line: OrderedLine) -> str:

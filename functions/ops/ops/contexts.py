@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
 from ops.model import Books, ChargeFacts, Finding, MoneyFacts, OrderFacts, Repair, Sums
@@ -31,9 +32,14 @@ class AskedContexts:
         answer = self._questions.ask("orders-orders_of_day", asked)
         return [order["order_id"] for order in answer["orders"]], answer["after"]
 
-    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
-        start = datetime.combine(day, time(), UTC)
-        end = start + timedelta(days=1)
+    def orders_changed(self, start: datetime, end: datetime, after: Any) -> tuple[list[str], Any]:
+        asked = {"start": to_text(start), "end": to_text(end), "after": after}
+        answer = self._questions.ask("orders-orders_changed", asked)
+        return list(answer["order_ids"]), answer["after"]
+
+    def charges_between(
+        self, start: datetime, end: datetime, after: Any
+    ) -> tuple[list[ChargeFacts], Any]:
         asked = {"start": to_text(start), "end": to_text(end), "after": after}
         answer = self._questions.ask("payments-charges_between", asked)
         return [_to_charge(charge) for charge in answer["charges"]], answer["after"]
@@ -86,12 +92,19 @@ def _to_order(order_id: str, standing: dict[str, Any]) -> OrderFacts:
 
 
 def _to_money(answer: dict[str, Any]) -> MoneyFacts:
-    payment, charge = answer["payment"], answer["charge"]
+    return replace(
+        _to_paid(answer),
+        ledger=_to_sums(answer["ledger"]),
+        supplements=tuple(_to_paid(told) for told in answer["supplements"]),
+    )
+
+
+def _to_paid(told: dict[str, Any]) -> MoneyFacts:
+    payment, charge = told["payment"], told["charge"]
     return MoneyFacts(
         currency=payment["currency"] if payment else "",
         payment_status=payment["status"] if payment else None,
         payment=_to_sums(payment),
-        ledger=_to_sums(answer["ledger"]),
         charge_status=charge["status"] if charge else None,
         charge=_to_sums(charge),
     )
@@ -104,10 +117,13 @@ def _to_charge(told: dict[str, Any]) -> ChargeFacts:
 
 
 def _to_hold(chunks: list[dict[str, Any]]) -> str | None:
-    states = {chunk["state"] for chunk in chunks}
-    if not states:
+    bought = [chunk for chunk in chunks if not chunk["added_by"]]
+    if not bought:
         return None
-    is_whole = len(chunks) == chunks[0]["total"]
+    # What an edit held that came to nothing was given back, and says nothing of the order.
+    added = [chunk for chunk in chunks if chunk["added_by"] and chunk["state"] != "RELEASED"]
+    states = {chunk["state"] for chunk in [*bought, *added]}
+    is_whole = len(bought) == bought[0]["total"]
     return states.pop() if len(states) == 1 and is_whole else "MIXED"
 
 

@@ -106,7 +106,10 @@ Amount = TypeVar("Amount", int, Sums)
 
 @dataclass(frozen=True, slots=True)
 class MoneyFacts:
-    """One order's money: as our payment says, as its ledger sums, as the provider has it."""
+    """One order's money: as our payment says, as its ledger sums, as the provider has it.
+
+    What its edits added is in payments of their own, and in the one ledger.
+    """
 
     currency: str = ""
     payment_status: str | None = None
@@ -114,16 +117,29 @@ class MoneyFacts:
     ledger: Sums = Sums()
     charge_status: str | None = None
     charge: Sums = Sums()
+    supplements: tuple[MoneyFacts, ...] = ()
+
+    @property
+    def paid(self) -> Sums:
+        """Sum what our payments say."""
+        return sum((one.payment for one in self.supplements), self.payment)
+
+    @property
+    def charged(self) -> Sums:
+        """Sum what the provider has."""
+        return sum((one.charge for one in self.supplements), self.charge)
 
     @property
     def is_behind(self) -> bool:
         expected = _CHARGE_OF_A_PAYMENT.get(self.payment_status, {self.payment_status})
-        return self.charge != self.payment or self.charge_status not in expected
+        is_own_behind = self.charge != self.payment or self.charge_status not in expected
+        return is_own_behind or any(one.is_behind for one in self.supplements)
 
     @property
     def is_taken(self) -> bool:
         """Tell whether the customer's money is taken or set aside."""
-        return self.charge.net_minor > 0 or self.charge_status == "AUTHORIZED"
+        statuses = {one.charge_status for one in (self, *self.supplements)}
+        return self.charged.net_minor > 0 or "AUTHORIZED" in statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +183,10 @@ class Books:
     @property
     def is_paid(self) -> bool:
         """Tell whether what was sold is paid for, or set aside for parcels that are still here."""
-        missing_minor = self.order.total_minor - self.money.charge.captured_minor
+        missing_minor = self.order.total_minor - self.money.charged.captured_minor
         is_set_aside = self.awaits_money and self.money.charge_status == "AUTHORIZED"
         # What was taken out of the order since was taken of its customer, and has gone back.
-        is_given_back = missing_minor < 0 and self.money.charge.refunded_minor >= -missing_minor
+        is_given_back = missing_minor < 0 and self.money.charged.refunded_minor >= -missing_minor
         return missing_minor == 0 or is_given_back or (missing_minor > 0 and is_set_aside)
 
 
@@ -223,7 +239,7 @@ class Comparison:
             compared=self.compared + 1,
             orders_minor=_added(self.orders_minor, currency, sold_minor, 0),
             ledger=_added(self.ledger, currency, money.ledger, Sums()),
-            provider=_added(self.provider, currency, money.charge, Sums()),
+            provider=_added(self.provider, currency, money.charged, Sums()),
             findings=(*self.findings, *findings),
         )
 
@@ -250,18 +266,18 @@ def _of_the_money(books: Books) -> list[Finding]:
     found = []
     if money.is_behind:
         detail = (
-            f"the provider has {money.charge_status} {money.charge.net_minor},"
-            f" our payment {money.payment_status} {money.payment.net_minor}"
+            f"the provider has {money.charge_status} {money.charged.net_minor},"
+            f" our payment {money.payment_status} {money.paid.net_minor}"
         )
         found.append(_finding(Kind.PAYMENT_BEHIND_PROVIDER, order, detail, Repair.SETTLE_PAYMENT))
-    if money.ledger != money.payment:
-        detail = f"the ledger sums to {money.ledger.net_minor}, not {money.payment.net_minor}"
+    if money.ledger != money.paid:
+        detail = f"the ledger sums to {money.ledger.net_minor}, not {money.paid.net_minor}"
         found.append(_finding(Kind.LEDGER_OUT_OF_BALANCE, order, detail, None))
     if order.is_over and money.is_taken:
-        detail = f"{money.charge.net_minor} is taken and the order is {order.status or 'unknown'}"
+        detail = f"{money.charged.net_minor} is taken and the order is {order.status or 'unknown'}"
         found.append(_finding(Kind.MONEY_WITHOUT_ORDER, order, detail, Repair.GIVE_MONEY_BACK))
     if order.is_sold and not books.is_paid:
-        detail = f"{money.charge.captured_minor} was taken of {order.total_minor}"
+        detail = f"{money.charged.captured_minor} was taken of {order.total_minor}"
         found.append(_finding(Kind.ORDER_WITHOUT_MONEY, order, detail, None))
     return found
 

@@ -11,7 +11,14 @@ from orders.model import Action, Direction, EditStatus, Order, OrderLine, OrderS
 from orders.ports import Search
 from tradepost.kernel.clock import to_text
 from tradepost.kernel.money import Money
-from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
+from tradepost.platform.bodies import (
+    Amount,
+    AmountGiven,
+    PaymentMethod,
+    RequestModel,
+    View,
+    shown_as,
+)
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
 
 _PAGE_SIZE = 20
@@ -86,7 +93,10 @@ class _NewQuantity(RequestModel):
 
 
 class OrderEdit(RequestModel):
-    """New quantities of lines that the order has; 0 removes one. `expected_total` is after it."""
+    """New quantities of the lines that change; 0 removes one. `expected_total` is after it.
+
+    `payment_method` is asked for what is due besides; without it, what the order was paid with.
+    """
 
     model_config = shown_as(
         lines=[{"sku": "MUG", "quantity": 1}],
@@ -95,6 +105,7 @@ class OrderEdit(RequestModel):
 
     lines: list[_NewQuantity] = Field(min_length=1, max_length=EDITED_LINES_MAX)
     expected_total: AmountGiven
+    payment_method: PaymentMethod | None = None
 
     @model_validator(mode="after")
     def _each_line_once(self) -> Self:
@@ -117,7 +128,10 @@ class Resumption(RequestModel):
 
 
 class OrderSummary(View):
-    """`total` is what was to be paid, `shipping` of it for the parcel."""
+    """`total` is what was to be paid, `shipping` of it for the parcel.
+
+    Where `prices_include_tax` is false the tax came on top of the prices.
+    """
 
     order_id: str
     status: OrderStatus
@@ -125,6 +139,8 @@ class OrderSummary(View):
     next_step: str
     total: Amount
     shipping: Amount
+    prices_include_tax: bool
+    promotions: list[str]
     refunded: Amount
     line_count: int
     placed_at: AwareDatetime
@@ -141,29 +157,40 @@ class OrderPage(View):
 
 
 class Line(View):
+    """`discount` and `tax` are the whole line's; `total` is what was to be paid for it."""
+
     sku: str
     title: str
     quantity: int
     unit_price: Amount
+    discount: Amount
+    tax: Amount
     total: Amount
 
 
 class EditView(View):
-    """The latest edit: `refund` is what the units taken out were bought for."""
+    """The latest edit: what goes back for it, or is due besides, and why it was refused."""
 
     number: int
     status: EditStatus
+    reason: str | None
     refund: Amount
+    due: Amount
 
 
 class OrderView(OrderSummary):
-    """`waits_until` is when a confirmation comes too late, while one is awaited."""
+    """`waits_until` is when a confirmation comes too late, while one is awaited.
+
+    `discount` is the lines' together, `tax` theirs with that on the shipping.
+    """
 
     waits_until: AwareDatetime | None
     customer_id: str
     email: str
     shipping_address: dict[str, str]
     version: int
+    discount: Amount
+    tax: Amount
     lines: list[Line]
     edit: EditView | None
 
@@ -256,6 +283,8 @@ def _summary(order: Order) -> dict[str, Any]:
         "next_step": _next_step(order),
         "total": Amount.of(order.total),
         "shipping": Amount.of(Money(order.shipping_minor, currency)),
+        "prices_include_tax": order.prices_include_tax,
+        "promotions": list(order.promotions),
         "refunded": Amount.of(Money(order.refunded_minor, currency)),
         "line_count": order.line_count,
         "placed_at": order.placed_at,
@@ -266,8 +295,14 @@ def _summary(order: Order) -> dict[str, Any]:
 def _edit(order: Order) -> EditView | None:
     if order.edit is None:
         return None
-    refund = Money(order.edit.refund_minor, order.total.currency)
-    return EditView(number=order.edit.number, status=order.edit.status, refund=Amount.of(refund))
+    currency = order.total.currency
+    return EditView(
+        number=order.edit.number,
+        status=order.edit.status,
+        reason=order.edit.reason,
+        refund=Amount.of(Money(order.edit.refund_minor, currency)),
+        due=Amount.of(Money(order.edit.due_minor, currency)),
+    )
 
 
 def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
@@ -280,6 +315,10 @@ def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
         "email": order.email,
         "shipping_address": order.shipping_address,
         "version": order.version,
+        "discount": Amount.of(Money(sum(line.discount_minor for line in lines), currency)),
+        "tax": Amount.of(
+            Money(sum(line.tax_minor for line in lines) + order.shipping_tax_minor, currency)
+        ),
         "edit": _edit(order),
         "lines": [
             Line(
@@ -287,7 +326,12 @@ def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
                 title=line.title,
                 quantity=line.quantity,
                 unit_price=Amount(amount_minor=line.unit_price_minor, currency=currency),
-                total=Amount(amount_minor=line.total_minor, currency=currency),
+                discount=Amount(amount_minor=line.discount_minor, currency=currency),
+                tax=Amount(amount_minor=line.tax_minor, currency=currency),
+                total=Amount(
+                    amount_minor=line.paid_minor(prices_include_tax=order.prices_include_tax),
+                    currency=currency,
+                ),
             )
             for line in lines
         ],

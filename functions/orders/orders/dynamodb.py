@@ -4,13 +4,19 @@ The `orders` table.
     pk           sk            item         attributes
     ORDER#<id>   ORDER         order        order_id, customer_id, email, shipping_address,
                                             total_minor, currency, shipping_minor,
-                                            refunded_minor, line_count, status, reason, version,
-                                            correlation_id, placed_at, placed_on, updated_at,
+                                            shipping_tax_minor, prices_include_tax,
+                                            promotions, refunded_minor, line_count, status,
+                                            reason, version, correlation_id, placed_at, placed_on,
+                                            updated_at,
                                             waits_until, confirmed_at, cancel_requested,
                                             parked_from, parked_because, edit: {number, key,
-                                            quantities, refund_minor, status}, parcel_at,
+                                            quantities, refund_minor, status, due_minor,
+                                            added: [as in lines], method, reason}, parcel_at,
                                             unfinished, due_at
-    ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor]
+    ORDER#<id>   LINES#<nnnn>  line chunk   lines: [sku, title, quantity, unit_price_minor,
+                                            discount_minor, tax_minor]
+    ORDER#<id>   RETURNED      what came    version, units: {sku: quantity}, prices_minor: {return
+                               back         id: what was paid for its units}
     ORDER#<id>   ACTION#<nnnn> action       what, by, role, note, at: what a person did, under the
                                             version it made
     ORDER#<id>   OUTBOX#<id>   event        see tradepost.platform.outbox
@@ -43,6 +49,7 @@ from orders.model import (
     OrderLine,
     OrderNotFoundError,
     OrderStatus,
+    Returned,
 )
 from orders.ports import Search
 from tradepost.contracts.event import Event
@@ -50,7 +57,13 @@ from tradepost.kernel.clock import from_text, to_text
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
 from tradepost.platform.due import BUCKETS, DueIndex
-from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
+from tradepost.platform.dynamodb import (
+    Item,
+    beginning_with,
+    failed_conditions,
+    from_item,
+    to_item,
+)
 from tradepost.platform.outbox import outbox_put
 
 if TYPE_CHECKING:
@@ -58,6 +71,9 @@ if TYPE_CHECKING:
 
 # Some 120 bytes a line: a chunk stays far below DynamoDB's 400 KB per item.
 LINES_PER_CHUNK = 200
+
+# What another context is given of a span's changes at a time.
+_CHANGED_PAGE_MAX = 100
 
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_THERE = "attribute_exists(pk)"
@@ -80,10 +96,13 @@ _CHANGING = (
     "line_count",
     "edit",
     "parcel_at",
+    "changed_on",
 )
 
 _UNFINISHED = DueIndex("unfinished", bucket="unfinished", moment="due_at")
 _INDEXED = (_UNFINISHED.bucket, _UNFINISHED.moment)
+# A day's changes, so that a reader of the last hour passes over the rest of history.
+_CHANGED = DueIndex("by-change", bucket="changed_on", moment="updated_at")
 
 # A filtered page may come back short; it is refilled from at most this many more.
 _REFILLS_MAX = 10
@@ -143,18 +162,16 @@ class DynamoDBOrders:
     def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
         chunks = {chunk["sk"]: chunk for chunk in _line_chunks(order.order_id, lines)}
         stored = [chunk["sk"] for chunk in self._beginning_with(order.order_id, "LINES#")]
-        # An edit only takes away: there are never more chunks than there were.
+        emptied = {sk: {"pk": _pk(order.order_id), "sk": sk, "lines": []} for sk in stored}
         rewritten: list[Any] = [
             {
                 "Put": {
                     "TableName": self._table,
-                    "Item": to_item(
-                        chunks.get(sk, {"pk": _pk(order.order_id), "sk": sk, "lines": []})
-                    ),
-                    "ConditionExpression": _IS_THERE,
+                    "Item": to_item(chunk),
+                    "ConditionExpression": _IS_THERE if sk in emptied else _IS_NEW,
                 }
             }
-            for sk in stored
+            for sk, chunk in (emptied | chunks).items()
         ]
         try:
             self._client.transact_write_items(
@@ -163,6 +180,35 @@ class DynamoDBOrders:
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"{order.order_id} changed since it was read") from error
+
+    def returned(self, order_id: str) -> Returned:
+        answer = self._client.get_item(
+            TableName=self._table, Key=to_item(_returned_key(order_id)), ConsistentRead=True
+        )
+        if "Item" not in answer:
+            return Returned()
+        item = from_item(answer["Item"])
+        return Returned(item["version"], item["units"], item["prices_minor"])
+
+    def save_returned(self, order_id: str, returned: Returned) -> None:
+        item = {
+            **_returned_key(order_id),
+            "version": returned.version,
+            "units": returned.units,
+            "prices_minor": returned.prices_minor,
+        }
+        put: Any = {"ConditionExpression": _IS_NEW}
+        if returned.version > 1:
+            put = {
+                "ConditionExpression": _IS_PREVIOUS_VERSION,
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": to_item({":previous_version": returned.version - 1}),
+            }
+        try:
+            self._client.put_item(TableName=self._table, Item=to_item(item), **put)
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"another return of {order_id} was priced meanwhile") from error
 
     def publish(self, order: Order, event: Event) -> None:
         is_as_read: Any = {
@@ -188,6 +234,30 @@ class DynamoDBOrders:
     def due(self, at: datetime, limit: int) -> list[str]:
         found = _UNFINISHED.read(self._client, self._table, "UNFINISHED", at, limit // BUCKETS)
         return [item["pk"].removeprefix("ORDER#") for item in found]
+
+    def changed_between(
+        self, start: datetime, end: datetime, after: dict[str, Any] | None
+    ) -> tuple[list[str], dict[str, Any] | None]:
+        days = [start.date() + timedelta(n) for n in range((end.date() - start.date()).days + 1)]
+        parts = [f"{day.isoformat()}#{bucket}" for day in days for bucket in range(BUCKETS)]
+        place, key = (after["place"], after["key"]) if after else (0, None)
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": _CHANGED.name,
+            "KeyConditionExpression": "#part = :part AND #updated_at BETWEEN :start AND :end",
+            "ExpressionAttributeNames": {"#part": "changed_on", "#updated_at": "updated_at"},
+            "ExpressionAttributeValues": to_item(
+                {":part": parts[place], ":start": to_text(start), ":end": to_text(end)}
+            ),
+            "Limit": _CHANGED_PAGE_MAX,
+        }
+        if key is not None:
+            request["ExclusiveStartKey"] = to_item(key)
+        answer = self._client.query(**request)
+        found = [from_item(item)["pk"].removeprefix("ORDER#") for item in answer["Items"]]
+        if "LastEvaluatedKey" in answer:
+            return found, {"place": place, "key": from_item(answer["LastEvaluatedKey"])}
+        return found, {"place": place + 1, "key": None} if place + 1 < len(parts) else None
 
     def postpone(self, order: Order, until: datetime) -> None:
         try:
@@ -274,13 +344,7 @@ class DynamoDBOrders:
         return found, after
 
     def _beginning_with(self, order_id: str, prefix: str) -> list[Item]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues=to_item({":pk": _pk(order_id), ":prefix": prefix}),
-            ConsistentRead=True,
-        )
-        return [from_item(item) for page in pages for item in page["Items"]]
+        return beginning_with(self._client, self._table, _pk(order_id), prefix)
 
     def _put(self, item: Item) -> Any:
         return {
@@ -320,6 +384,10 @@ def _key(order_id: str) -> dict[str, str]:
     return {"pk": _pk(order_id), "sk": "ORDER"}
 
 
+def _returned_key(order_id: str) -> dict[str, str]:
+    return {"pk": _pk(order_id), "sk": "RETURNED"}
+
+
 def _to_item(order: Order) -> Item:
     item = {
         **_key(order.order_id),
@@ -330,6 +398,9 @@ def _to_item(order: Order) -> Item:
         "total_minor": order.total.amount_minor,
         "currency": order.total.currency,
         "shipping_minor": order.shipping_minor,
+        "shipping_tax_minor": order.shipping_tax_minor,
+        "prices_include_tax": order.prices_include_tax,
+        "promotions": list(order.promotions),
         "refunded_minor": order.refunded_minor,
         "line_count": order.line_count,
         "status": order.status,
@@ -347,6 +418,7 @@ def _to_item(order: Order) -> Item:
         "edit": asdict(order.edit) if order.edit else None,
         "parcel_at": order.parcel_at,
     }
+    item |= _CHANGED.keys(order.updated_at.date().isoformat(), order.order_id, order.updated_at)
     if order.due_at is not None:
         item |= _UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
     return item
@@ -371,6 +443,9 @@ def _to_order(item: Item) -> Order:
         placed_at=from_text(item["placed_at"]),
         updated_at=from_text(item["updated_at"]),
         shipping_minor=item["shipping_minor"],
+        shipping_tax_minor=item.get("shipping_tax_minor", 0),
+        prices_include_tax=item.get("prices_include_tax", True),
+        promotions=tuple(item.get("promotions", ())),
         refunded_minor=item["refunded_minor"],
         waits_until=from_text(item["waits_until"]) if item["waits_until"] else None,
         confirmed_at=from_text(item["confirmed_at"]) if item["confirmed_at"] else None,
@@ -385,7 +460,8 @@ def _to_order(item: Item) -> Order:
 def _to_edit(item: Item | None) -> Edit | None:
     if item is None:
         return None
-    return Edit(**{**item, "status": EditStatus(item["status"])})
+    added = tuple(OrderLine(**line) for line in item.get("added", ()))
+    return Edit(**{**item, "status": EditStatus(item["status"]), "added": added})
 
 
 def _action_item(order: Order, action: Action) -> Item:
@@ -415,6 +491,8 @@ def _line_chunks(order_id: str, lines: Sequence[OrderLine]) -> list[Item]:
                     "title": line.title,
                     "quantity": line.quantity,
                     "unit_price_minor": line.unit_price_minor,
+                    "discount_minor": line.discount_minor,
+                    "tax_minor": line.tax_minor,
                 }
                 for line in lines[start : start + LINES_PER_CHUNK]
             ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from orders.model import Order, OrderLine, OrderStatus, reason_of
+from orders.model import Edit, Order, OrderLine, OrderStatus, edit_reason_of, reason_of
 from tradepost.kernel.money import Money
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import Fact
@@ -23,6 +23,8 @@ class _Line(_Snapshot):
     title: str
     quantity: int
     unit_price_minor: int
+    discount_minor: int = 0
+    tax_minor: int = 0
 
 
 class _Checkout(_Snapshot):
@@ -34,6 +36,9 @@ class _Checkout(_Snapshot):
     currency: str
     weight_grams: int
     shipping_minor: int = 0  # of the amount
+    shipping_tax_minor: int = 0
+    prices_include_tax: bool = True
+    promotions: tuple[str, ...] = ()
     shipping_service: str = "free"
     placed_at: AwareDatetime
     lines: list[_Line]
@@ -58,6 +63,9 @@ class PlaceOrder(StepInput):
             placed_at=placed_at,
             updated_at=placed_at,
             shipping_minor=self.checkout.shipping_minor,
+            shipping_tax_minor=self.checkout.shipping_tax_minor,
+            prices_include_tax=self.checkout.prices_include_tax,
+            promotions=self.checkout.promotions,
         )
 
     def lines(self) -> list[OrderLine]:
@@ -70,6 +78,7 @@ class PlaceOrder(StepInput):
             "order_id": self.order_id,
             "correlation_id": self.correlation_id,
             "customer_id": placed.customer_id,
+            "open_edit": placed.edit.number if placed.edit and placed.edit.is_open else 0,
             "order": {"status": placed.status, "reason": placed.reason},
             "lines": [{"sku": line.sku, "quantity": line.quantity} for line in checkout.lines],
             "payment": {
@@ -123,12 +132,37 @@ class EditStep(StepInput):
     number: int = Field(ge=1)
 
 
+class RefusedEdit(EditStep):
+    refusal: _Refusal
+    is_definite: bool = False
+
+    @property
+    def reason(self) -> str:
+        return edit_reason_of(self.refusal.error_name())
+
+
+def edit_told(order: Order, edit: Edit, left: list[OrderLine]) -> dict[str, Any]:
+    """Tell the steps to come of an edit: what it leaves, adds, costs and gives back."""
+    return {
+        "number": edit.number,
+        "status": edit.status,
+        "is_adding": bool(edit.added),
+        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in left],
+        "added": [{"sku": line.sku, "quantity": line.quantity} for line in edit.added],
+        "due_minor": edit.due_minor,
+        "method": edit.method,
+        "amount_minor": edit.refund_minor,
+        "currency": order.total.currency,
+    }
+
+
 class _ReturnedLine(_Snapshot):
     sku: str
     quantity: int = Field(ge=1)
 
 
 class Return(StepInput):
+    return_id: str
     lines: list[_ReturnedLine]
 
     def quantities(self) -> dict[str, int]:
@@ -136,6 +170,15 @@ class Return(StepInput):
         for line in self.lines:
             quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
         return quantities
+
+
+class PricedParcel(_Snapshot):
+    """Units of a parcel, by SKU; `before` are those in the parcels before it."""
+
+    order_id: str
+    units: dict[str, int]
+    before: dict[str, int]
+    with_shipping: bool
 
 
 class OrderNews(Fact):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from orders.model import Action, Order, OrderLine, OrderStatus
+from orders.model import Action, Order, OrderLine, OrderStatus, Returned
 from tradepost.contracts.event import Event
 
 
@@ -37,13 +37,27 @@ class OrderRepository(Protocol):
         """
 
     def save_edited(self, order: Order, lines: Sequence[OrderLine]) -> None:
-        """Store an order's next version with what is left of its lines. Raises StaleError."""
+        """Store an order's next version with the lines it has by now. Raises StaleError."""
+
+    def returned(self, order_id: str) -> Returned:
+        """Read what came back of an order; version 0 if nothing ever did."""
+
+    def save_returned(self, order_id: str, returned: Returned) -> None:
+        """Store the next version of what came back. Raises StaleError if it is not next."""
 
     def publish(self, order: Order, event: Event) -> None:
         """State a fact about an order once more, if the order is as read. Raises StaleError."""
 
     def actions(self, order_id: str) -> list[Action]:
         """Read what people did to an order, in that order."""
+
+    def changed_between(
+        self, start: datetime, end: datetime, after: dict[str, Any] | None
+    ) -> tuple[list[str], dict[str, Any] | None]:
+        """Name orders that last changed in a span, a page at a time, and where the next begins.
+
+        A page may be empty with others to come. What changes meanwhile is named by a later span.
+        """
 
     def due(self, at: datetime, limit: int) -> list[str]:
         """Name orders to be taken up by `at`, those due first; some may have moved on by now."""
@@ -63,6 +77,15 @@ class OrderRepository(Protocol):
         self, search: Search, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
         """List the orders that staff look for, newest first."""
+
+
+class Prices(Protocol):
+    def of(self, quantities: Mapping[str, int], order: Order) -> list[OrderLine]:
+        """Price units that are to be added to an order, as they are sold today: a line per SKU.
+
+        Raises NotOnSaleError; EditNotPossibleError where they are sold in another currency;
+        UnavailableError.
+        """
 
 
 class CheckoutRunner(Protocol):

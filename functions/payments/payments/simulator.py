@@ -41,7 +41,8 @@ from payments.model import (
     RefundRefusedError,
     UnknownChargeError,
 )
-from payments.ports import Charge, ChargeStatus, ProviderEvent, RawMessage
+from payments.ports import Charge, ChargeStatus, ProviderEvent
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.clock import Clock, from_text, to_text, utc_now
 from tradepost.kernel.ids import derived_id
 from tradepost.kernel.money import Money
@@ -86,6 +87,7 @@ class SimulatedProvider:
     """
 
     name = "simulator"
+    charges_again = True
 
     def __init__(
         self,

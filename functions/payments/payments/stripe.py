@@ -32,7 +32,7 @@ from payments.model import (
     ProviderUnavailableError,
     RefundRefusedError,
 )
-from payments.ports import Charge, ChargeStatus, ProviderEvent, RawMessage
+from payments.ports import Charge, ChargeStatus, ProviderEvent
 from payments.stripe_amounts import to_stripe
 from payments.stripe_answers import (
     charge_of,
@@ -46,6 +46,7 @@ from payments.stripe_answers import (
     status_told,
     was_answered_before,
 )
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.money import Money
 from tradepost.platform.webhooks import WebhookSignatureError
 
@@ -86,6 +87,7 @@ class StripeProvider:
     """
 
     name = "stripe"
+    charges_again = False  # without a customer at Stripe a means of payment serves once
 
     def __init__(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shipping.model.goods import Goods
+from collections.abc import Sequence
+
+from shipping.model.goods import Goods, ParcelLine, summed
 from shipping.model.returns import ReturnLine, quantities
 from tradepost.kernel.money import Money
 from tradepost.platform.questions import Questions
@@ -26,17 +28,29 @@ class AskedOrders:
 
     def goods_of(self, order_id: str) -> Goods:
         answer = self._questions.ask("orders-order_lines", {"order_id": order_id})
-        currency = answer.get("currency", "")
         return Goods(
             status=answer["status"],
             quantities=quantities(
                 [ReturnLine(line["sku"], line["quantity"]) for line in answer["lines"]]
             ),
-            unit_prices={
-                line["sku"]: Money(line["unit_price_minor"], currency) for line in answer["lines"]
-            },
-            shipping=Money(answer.get("shipping_minor", 0), currency),
         )
+
+    def price_of(
+        self,
+        order_id: str,
+        lines: Sequence[ParcelLine],
+        *,
+        before: Sequence[ParcelLine],
+        with_shipping: bool,
+    ) -> Money:
+        asked = {
+            "order_id": order_id,
+            "units": summed(lines),
+            "before": summed(before),
+            "with_shipping": with_shipping,
+        }
+        answer = self._questions.ask("orders-price_parcel", asked)
+        return Money(answer["amount_minor"], answer["currency"])
 
     def address_of(self, order_id: str) -> dict[str, str]:
         answer = self._questions.ask("orders-order_address", {"order_id": order_id})

@@ -8,21 +8,12 @@ from datetime import datetime
 from typing import Protocol
 
 from shipping.model.claim import Claim, ClaimStatus
-from shipping.model.goods import Goods
+from shipping.model.goods import BackOrdered, Goods, ParcelLine
 from shipping.model.returns import Return, ReturnStatus
 from shipping.model.shipment import Parcel, Scan, Shipment
 from tradepost.contracts.event import Event
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.money import Money
-
-
-class RawMessage(Protocol):
-    """A webhook's request as it came in."""
-
-    @property
-    def body(self) -> bytes: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +149,28 @@ class OrderBook(Protocol):
         """Tell what the order cost in all; None if there is no such order."""
 
     def goods_of(self, order_id: str) -> Goods:
-        """Tell what the order has, at which prices, and how it stands."""
+        """Tell what the order has, and how it stands."""
+
+    def price_of(
+        self,
+        order_id: str,
+        lines: Sequence[ParcelLine],
+        *,
+        before: Sequence[ParcelLine],
+        with_shipping: bool,
+    ) -> Money:
+        """Tell what was paid for the units of a parcel, which follow those of the parcels before.
+
+        So priced, the parcels of an order sum to what it cost, to the last minor unit.
+        """
 
     def address_of(self, order_id: str) -> dict[str, str]:
         """Tell where the order goes."""
+
+
+class Stockroom(Protocol):
+    def back_ordered(self, order_id: str) -> list[BackOrdered]:
+        """Ask inventory what of an order is still to come in. May raise UnavailableError."""
 
 
 class Till(Protocol):

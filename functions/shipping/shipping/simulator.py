@@ -36,7 +36,8 @@ from shipping.model.shipment import (
     UnknownParcelError,
 )
 from shipping.news import read_news
-from shipping.ports import ParcelNews, RawMessage
+from shipping.ports import ParcelNews
+from tradepost.contracts.webhook import RawMessage
 from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.ids import derived_id
 from tradepost.platform.arguments import RawRequest

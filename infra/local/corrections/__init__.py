@@ -25,6 +25,7 @@ from infra.local.corrections import (
     sqs,
     stepfunctions,
     stepfunctions_engine,
+    time,
 )
 
 
@@ -44,6 +45,7 @@ def install() -> None:
         sns,
         stepfunctions,
         stepfunctions_engine,
+        time,
         lambda_functions,
         ses,
         cloudformation,

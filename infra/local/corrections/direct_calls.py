@@ -26,6 +26,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.sns.models import sns_backends
 from moto.stepfunctions.responses import get_backend
 
+from infra.local import idleness
 from infra.local.corrections import lambda_functions
 from infra.local.corrections.dynamodb_lock import LOCK
 
@@ -118,6 +119,7 @@ def _dynamodb(operation: Any, request: Any, context: Any) -> tuple[int, Parsed] 
             result = getattr(handler, action)().result
         except JsonRESTError as error:
             return int(error.code or 400), _error(json.loads(error.description))
+        idleness.note_request(handler.body, handler.dynamodb_backend.tables)
     members = operation.output_shape.members
     return 200, {
         name: value for name, value in result.items() if value is not None and name in members

@@ -77,6 +77,12 @@ class Index:
         for key in items.irange(low, high, reverse=not forward):
             yield items[key]
 
+    def first_behind(self, partition: Any, bound: Any) -> Any:
+        """Return the sort key of the first item of `partition` beyond `bound`; None without one."""
+        items = self.partitions.get((partition.type, comparable(partition)))
+        key = next(items.irange((comparable(bound), TOP)), None) if items is not None else None
+        return None if key is None else items[key].attrs[self.sort_names[0]]
+
 
 def comparable(value: Any) -> Any:
     """Return what a value is sorted by: code points sort as DynamoDB's UTF-8 bytes do."""

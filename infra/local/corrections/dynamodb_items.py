@@ -26,6 +26,7 @@ from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.parsing.validators import UpdateExpressionValidator
 
+from infra.local import idleness
 from infra.local.corrections import dynamodb_indexes, dynamodb_updates
 
 # The figure moto found by trying; the documented limit is 400 KB.
@@ -64,6 +65,7 @@ def swap(table: Any, hash_key: Any, range_key: Any, new: Any) -> Any:
             if not partition:
                 del table.items[hash_key]
     dynamodb_indexes.replace(table, old, new)
+    idleness.note_write(table)
     return old
 
 

@@ -15,6 +15,7 @@ from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import RESULT_SIZE_LIMIT, Table
 
+from infra.local import idleness
 from infra.local.corrections import dynamodb_indexes
 from infra.local.corrections.dynamodb_indexes import BASE, TOP, Index, comparable
 
@@ -72,6 +73,7 @@ def _query(
         index, hash_key, range_comparison, range_objs, exclusive_start_key, scan_index_forward
     )
     page, more = _page(items, limit)
+    idleness.note_query(index, hash_key, range_comparison, range_objs, len(page))
     last_key = self._get_last_evaluated_key(page[-1], index_name) if more else None
     results = page if secondary is None else [secondary.project(item) for item in page]
     if filter_expression is not None:

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.utils import utcnow
+from moto.core import utils
 from moto.dynamodb.models.table import StreamShard
 
 from infra.local.corrections.dynamodb_lock import LOCK
@@ -46,7 +46,7 @@ class LazyRecord:
         self.old = old
         self.new = new
         self.sequence = sequence
-        self.written_at = utcnow()
+        self.written_at = utils.utcnow()
         self.event_id = uuid.uuid4().hex
         self.by_expiry = False
         self._rendered: dict[str, Any] | None = None

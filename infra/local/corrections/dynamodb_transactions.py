@@ -4,18 +4,19 @@ moto copies whole tables for each item of a transaction (ten seconds at 100,000 
 the copies back when it fails, which erases what others wrote meanwhile and leaves phantom records
 in the stream; and it ignores ClientRequestToken, so a repeated request applies twice. Here all
 conditions are checked before anything is written, and a write that fails all the same is undone
-item by item.
+item by item. And it reads 25 items in a transaction; AWS reads 100.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.dynamodb import responses
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import (
     ConditionalCheckFailed,
@@ -29,6 +30,7 @@ from moto.dynamodb.exceptions import (
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.responses import DynamoHandler
 
+from infra.local.clock import in_use
 from infra.local.corrections import dynamodb_streams
 from infra.local.corrections.dynamodb_items import swap
 
@@ -65,7 +67,8 @@ class IdempotentParameterMismatchException(DynamodbException):  # type: ignore[m
 
 
 def install() -> None:
-    """Replace TransactWriteItems."""
+    """Replace TransactWriteItems, and let TransactGetItems read as many items as AWS does."""
+    responses.TRANSACTION_MAX_ITEMS = ITEMS_MAX
     DynamoDBBackend.transact_write_items = _transact_write_items
     DynamoHandler.transact_write_items = _once_per_token
 
@@ -79,8 +82,8 @@ def _once_per_token(self: Any) -> Any:
     )
     asked = json.dumps(self.body["TransactItems"], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(asked.encode()).hexdigest()
-    now = time.monotonic()
-    applied_at, applied = seen.get(token, (-TOKEN_SECONDS, ""))
+    now = in_use().now()
+    applied_at, applied = seen.get(token, (-math.inf, ""))
     if now - applied_at < TOKEN_SECONDS:
         if applied != fingerprint:
             raise IdempotentParameterMismatchException

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moto.core.utils import utcnow
+from moto.core import utils
 from moto.sesv2.responses import SESV2Response
 
 _moto_send = SESV2Response.send_email
@@ -19,6 +19,6 @@ def install() -> None:
 def _send_email(self: Any) -> Any:
     answer = _moto_send(self)
     message = self.sesv2_backend.core_backend.sent_messages[-1]
-    message.sent_at = utcnow()
+    message.sent_at = utils.utcnow()
     message.request = json.loads(self.body)
     return answer

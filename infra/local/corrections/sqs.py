@@ -22,6 +22,8 @@ from moto.core.utils import unix_time_millis
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend, _filter_message_attributes
 
+from infra.local.clock import in_use
+
 LOCK = threading.RLock()
 # SQS: a message may stay in flight for at most 12 hours, be delayed for at most 15 minutes.
 IN_FLIGHT_SECONDS_MAX = 43_200
@@ -123,6 +125,18 @@ def delete(queue: Any, handles: list[str]) -> None:
     with LOCK:
         for handle in handles:
             queue.delete_message(handle)
+
+
+def put_back(queue: Any, handles: list[str], seconds: float) -> None:
+    """Let messages that were received come again after so long, as if for the first time."""
+    with LOCK:
+        store = store_of(queue)
+        for handle in handles:
+            message = store.handles.get(handle)
+            if message is not None:
+                message.approximate_receive_count -= 1
+                message.visible_at = unix_time_millis() + seconds * 1000
+                store.schedule(message)
 
 
 def _due(message: Any) -> float:
@@ -247,7 +261,7 @@ def _receive_message(
             if received or remaining <= 0:
                 return received
             due = store_of(queue).next_due()
-            until_due = remaining if due is None else max(due - time.time(), 0.001)
+            until_due = remaining if due is None else max(due - in_use().now(), 0.001)
             store_of(queue).arrived.wait(min(remaining, until_due, 1.0))
 
 

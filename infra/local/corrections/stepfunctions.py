@@ -14,11 +14,10 @@ import json
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
+from moto.core import utils
 from moto.core.responses import ActionResult, EmptyResult
-from moto.core.utils import utcnow
 from moto.stepfunctions.exceptions import (
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
@@ -48,11 +47,15 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from infra.local.clock import in_use
+
 # Step Functions: the input of an execution and the output of a state, as UTF-8.
 INPUT_BYTES_MAX = 256 * 1024
 # AWS keeps ended executions for 90 days; here the newest are kept.
 EXECUTIONS_KEPT = 10_000
 EXECUTIONS_FORGOTTEN_AT_ONCE = 1_000
+# A function that an execution waits for cannot be stopped.
+STOPPED_WITHIN_SECONDS = 5.0
 
 _moto_reflect = BaseExecutionWorkerCommunication._reflect_execution_status
 _moto_details = Execution.get_start_execution_details
@@ -76,6 +79,14 @@ class ExecutionRegister:
             self.changed.notify_all()
         for wake in self.listeners:
             wake()
+
+    def stop_all(self) -> None:
+        """End what runs, and wait until it has ended."""
+        for execution in list(self.by_arn.values()):
+            if execution.status == "RUNNING":
+                execution.stop(stop_date=utils.utcnow(), error="", cause="")
+        with self.changed:
+            self.changed.wait_for(lambda: self.running == 0, timeout=STOPPED_WITHIN_SECONDS)
 
     def clear(self) -> None:
         self.by_arn.clear()
@@ -158,7 +169,7 @@ def _new_execution(
         account_id=backend.account_id,
         region_name=backend.region_name,
         state_machine=snapshot,
-        start_date=datetime.now(UTC),
+        start_date=in_use().utc_now(),
         cloud_watch_logging_session=None,
         input_data=text,
         trace_header=trace_header,
@@ -189,6 +200,7 @@ def _reflect(self: Any) -> None:
     execution = self.execution
     try:
         _moto_reflect(self)
+        execution.stop_date = in_use().utc_now()
         stopped = execution.__dict__.get("_stopped_with")
         if stopped is not None:
             execution.error, execution.cause = stopped
@@ -250,7 +262,7 @@ def _stop_execution(self: Any) -> Any:
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
     error, cause = self._get_param("error"), self._get_param("cause")
     execution._stopped_with = (error, cause)
-    stopped_at = utcnow()
+    stopped_at = utils.utcnow()
     execution.stop(stop_date=stopped_at, error=error or "", cause=cause or "")
     return ActionResult({"stopDate": stopped_at})
 

@@ -21,8 +21,8 @@ from inventory.model import (
     OutOfStockError,
 )
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
+from tests.integration.inventory.stockroom import adds, reserves
 from tests.integration.tables import tables
-from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform.dynamodb import from_item
 
@@ -66,11 +66,11 @@ def counted(stock: DynamoDBStock, **on_hand: int) -> None:
 
 def reserve(stock: DynamoDBStock, order_id: str, **lines: int) -> None:
     wanted = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
-    use_cases.reserve_stock(order_id, wanted, stock=stock, now=utc_now)
+    reserves(stock, order_id, wanted)
 
 
 def level(stock: DynamoDBStock, sku: str) -> tuple[int, int]:
-    found = stock.levels([sku])[sku]
+    found = stock.shelves([sku])[sku].level
     return found.available, found.held
 
 
@@ -109,7 +109,7 @@ def test_a_sku_named_twice_in_one_order_is_summed_first(stock: DynamoDBStock) ->
     lines = [HoldLine("MUG", 2), HoldLine("MUG", 2)]
 
     with pytest.raises(OutOfStockError):
-        use_cases.reserve_stock("ord_1", lines, stock=stock, now=utc_now)
+        reserves(stock, "ord_1", lines)
 
     assert level(stock, "MUG") == (3, 0)
 
@@ -375,3 +375,145 @@ class TestTakingBack:
             take_back(stock, 1, MUG=1)
 
         assert level(stock, "MUG") == (7, 3)
+
+
+class TestAddedByAnEdit:
+    @pytest.fixture
+    def sold(self, stock: DynamoDBStock) -> DynamoDBStock:
+        counted(stock, MUG=10, CUP=10)
+        reserve(stock, "ord_1", MUG=2)
+        use_cases.commit_stock("ord_1", stock=stock)
+        return stock
+
+    def adds(self, stock: DynamoDBStock, edit: int, **lines: int) -> None:
+        added = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
+        adds(stock, "ord_1", edit, added)
+
+    def test_units_added_are_held_and_sold_once_beside_those_bought(
+        self, sold: DynamoDBStock, client: Any
+    ) -> None:
+        for _ in range(2):
+            self.adds(sold, 1, MUG=1, CUP=3)
+        held = (level(sold, "MUG"), level(sold, "CUP"))
+        for _ in range(2):
+            use_cases.commit_added("ord_1", 1, stock=sold)
+
+        assert held == ((7, 1), (7, 3))
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((7, 0), (7, 0))
+        assert ledger_sums(client) == {"MUG": (7, 0), "CUP": (7, 0)}
+
+    def test_all_units_of_an_edit_are_held_or_none(self, sold: DynamoDBStock) -> None:
+        with pytest.raises(OutOfStockError):
+            self.adds(sold, 1, MUG=1, CUP=11)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((8, 0), (10, 0))
+
+    @pytest.mark.parametrize("is_sold", [False, True], ids=["held", "sold"])
+    def test_an_edit_undone_gives_back_what_it_added_and_nothing_else(
+        self, sold: DynamoDBStock, client: Any, is_sold: bool
+    ) -> None:
+        self.adds(sold, 1, MUG=1, CUP=3)
+        if is_sold:
+            use_cases.commit_added("ord_1", 1, stock=sold)
+
+        for _ in range(2):
+            use_cases.release_added("ord_1", 1, stock=sold)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((8, 0), (10, 0))
+        assert ledger_sums(client) == {"MUG": (8, 0), "CUP": (10, 0)}
+
+    def test_a_hold_that_comes_after_its_undo_is_refused(self, sold: DynamoDBStock) -> None:
+        use_cases.release_added("ord_1", 1, stock=sold)
+
+        with pytest.raises(HoldReleasedError):
+            self.adds(sold, 1, MUG=1)
+        with pytest.raises(HoldLostError):
+            use_cases.commit_added("ord_1", 1, stock=sold)
+
+        self.adds(sold, 2, MUG=1)
+        assert level(sold, "MUG") == (7, 1)
+
+    def test_an_order_given_back_gives_back_what_was_added_and_takes_no_more(
+        self, sold: DynamoDBStock, client: Any
+    ) -> None:
+        self.adds(sold, 1, MUG=1)
+        use_cases.commit_added("ord_1", 1, stock=sold)
+        self.adds(sold, 2, CUP=3)
+
+        use_cases.release_stock("ord_1", stock=sold)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((10, 0), (10, 0))
+        assert ledger_sums(client) == {"MUG": (10, 0), "CUP": (10, 0)}
+        for edit in (2, 3):
+            with pytest.raises(HoldReleasedError):
+                self.adds(sold, edit, CUP=1)
+
+    def test_a_commit_that_comes_late_sells_what_was_bought_at_first(
+        self, sold: DynamoDBStock
+    ) -> None:
+        self.adds(sold, 1, CUP=3)
+
+        use_cases.commit_stock("ord_1", stock=sold)
+
+        assert level(sold, "CUP") == (7, 3)
+
+    def test_what_was_added_last_is_taken_back_first(self, sold: DynamoDBStock) -> None:
+        self.adds(sold, 1, MUG=2)
+        use_cases.commit_added("ord_1", 1, stock=sold)
+
+        left = []
+        for edit, quantity in ((2, 3), (3, 1)):
+            for _ in range(2):
+                take_back(sold, edit, MUG=quantity)
+            left.append(level(sold, "MUG"))
+
+        assert left == [(7, 0), (9, 0)]
+
+    def test_an_edit_that_adds_and_takes_out_leaves_what_it_added(
+        self, sold: DynamoDBStock
+    ) -> None:
+        self.adds(sold, 1, CUP=3)
+        use_cases.commit_added("ord_1", 1, stock=sold)
+
+        take_back(sold, 1, MUG=1, CUP=3)
+
+        assert (level(sold, "MUG"), level(sold, "CUP")) == ((9, 0), (7, 0))
+
+    def test_an_edit_may_add_more_lines_than_a_transaction_takes(self, sold: DynamoDBStock) -> None:
+        names = [f"SKU-{number:04d}" for number in range(100)]
+        counted(sold, **dict.fromkeys(names, 2))
+
+        self.adds(sold, 1, **dict.fromkeys(names, 1))
+        held = {level(sold, sku) for sku in names}
+        use_cases.commit_added("ord_1", 1, stock=sold)
+        sold_levels = {level(sold, sku) for sku in names}
+        use_cases.release_added("ord_1", 1, stock=sold)
+
+        assert (held, sold_levels) == ({(1, 1)}, {(1, 0)})
+        assert {level(sold, sku) for sku in names} == {(2, 0)}
+
+    @pytest.mark.usefixtures("often_switching")
+    def test_added_units_and_other_buyers_never_sell_more_than_there_is(
+        self, stock: DynamoDBStock, client: Any
+    ) -> None:
+        counted(stock, MUG=20, CUP=40)
+        for number in range(40):
+            reserve(stock, f"ord_{number}", CUP=1)
+
+        def buy(number: int) -> bool:
+            order_id = f"ord_{number % 40}"
+            try:
+                if number < 40:
+                    line = [HoldLine("MUG", 1)]
+                    adds(stock, order_id, 1, line)
+                else:
+                    reserve(stock, f"new_{number}", MUG=1)
+            except OutOfStockError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(16) as buyers:
+            sold = sum(buyers.map(buy, range(80)))
+
+        assert sold == 20
+        assert ledger_sums(client)["MUG"] == (0, 20)

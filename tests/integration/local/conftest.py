@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.local.clock import Clock
 from infra.local.stack import LocalStack
 
 SHOP = Path(__file__).parents[2] / "fixtures" / "shop"
@@ -18,7 +19,7 @@ SHOP = Path(__file__).parents[2] / "fixtures" / "shop"
 
 @pytest.fixture(scope="module")
 def running_stack() -> Iterator[LocalStack]:
-    with LocalStack(SHOP) as stack:
+    with LocalStack(SHOP, clock=Clock(skips_pauses=True)) as stack:
         yield stack
 
 

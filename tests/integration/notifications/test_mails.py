@@ -25,7 +25,13 @@ from tradepost.kernel.errors import UnavailableError
 from tradepost.kernel.money import Money
 
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
-ORDER = Ordered("CONFIRMED", 1, Money(1250, "GBP"), Money(0, "GBP"))
+ORDER = Ordered(
+    "CONFIRMED",
+    1,
+    Money(1250, "GBP"),
+    *[Money(0, "GBP")] * 3,
+    prices_include_tax=True,
+)
 GRACE = Contact("grace@example.com", "Grace", ORDER)
 
 

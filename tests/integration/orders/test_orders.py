@@ -12,7 +12,7 @@ import pytest
 
 from orders import use_cases
 from orders.dynamodb import DynamoDBOrders
-from orders.model import LEFT_ALONE_MAX, Order, OrderStatus
+from orders.model import LEFT_ALONE_MAX, Order, OrderStatus, Returned
 from orders.ports import Search
 from orders.use_cases import SWEPT_MAX
 from orders.use_cases.asking import action_of
@@ -75,6 +75,31 @@ def test_an_order_is_read_as_it_was_written(orders: DynamoDBOrders) -> None:
 
     assert orders.get("ord_1") == parked
     assert orders.lines("ord_1") == list(LINES)
+
+
+def test_what_was_paid_and_came_back_is_read_as_it_was_written(orders: DynamoDBOrders) -> None:
+    order = placed(
+        orders, prices_include_tax=False, shipping_tax_minor=60, promotions=("SPRING", "FREESHIP")
+    )
+    returned = Returned(1, {"MUG": 1}, {"ret_1": 1250})
+    orders.save_returned("ord_1", returned)
+
+    assert orders.get("ord_1") == order
+    assert orders.returned("ord_1") == returned
+    assert orders.returned("ord_2") == Returned()
+
+
+def test_of_two_returns_priced_at_once_the_second_is_priced_anew(orders: DynamoDBOrders) -> None:
+    placed(orders)
+    orders.save_returned("ord_1", Returned(1, {"MUG": 1}, {"ret_1": 1250}))
+
+    with pytest.raises(StaleError):
+        orders.save_returned("ord_1", Returned(1, {"MUG": 2}, {"ret_2": 2500}))
+    use_cases.price_return("ord_1", "ret_2", {"MUG": 1}, orders=orders)
+
+    assert orders.returned("ord_1") == Returned(2, {"MUG": 2}, {"ret_1": 1250, "ret_2": 1250})
+    with pytest.raises(StaleError):
+        orders.save_returned("ord_1", Returned(2, {"CUP": 1}, {"ret_3": 900}))
 
 
 def test_of_two_who_read_the_same_version_one_writes(orders: DynamoDBOrders) -> None:
@@ -237,3 +262,36 @@ class TestSearching:
         assert five.count(OrderStatus.PENDING, 100) == 3
         assert five.count(OrderStatus.PENDING, 2) == 2
         assert five.count(OrderStatus.SHIPPED, 100) == 0
+
+
+class TestWhatChanged:
+    def test_an_order_is_named_by_when_it_last_changed_and_then_only(
+        self, orders: DynamoDBOrders
+    ) -> None:
+        order = placed(orders)
+        hour = timedelta(hours=1)
+        orders.save(order.moved_to(OrderStatus.CANCELLING, at=NOON + 5 * hour), None, None)
+
+        assert changed(orders, NOON - hour, NOON + hour) == []
+        assert changed(orders, NOON + 4 * hour, NOON + 5 * hour) == ["ord_1"]
+        assert changed(orders, NOON + 5 * hour, NOON + 6 * hour) == ["ord_1"]
+        assert changed(orders, NOON + 6 * hour, NOON + 7 * hour) == []
+
+    def test_a_span_over_midnight_names_every_order_once_whatever_the_page(
+        self, orders: DynamoDBOrders, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("orders.dynamodb._CHANGED_PAGE_MAX", 2)
+        for number in range(40):
+            placed(orders, number, at=NOON + timedelta(hours=number))
+
+        found = changed(orders, NOON + timedelta(hours=5), NOON + timedelta(hours=35))
+
+        assert sorted(found) == sorted(f"ord_{number}" for number in range(5, 36))
+
+
+def changed(orders: DynamoDBOrders, start: datetime, end: datetime) -> list[str]:
+    found, after = orders.changed_between(start, end, None)
+    while after is not None:
+        more, after = orders.changed_between(start, end, after)
+        found += more
+    return found

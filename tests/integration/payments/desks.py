@@ -38,6 +38,9 @@ class Desk(Protocol):
     to_be_confirmed: str
     never_confirmed: str  # asks for the confirmation, and refuses whatever it is
 
+    def one_card(self) -> str:
+        """Make a means of payment as a customer's browser does, which its bank approves."""
+
     def confirms(self, charge: Charge, *, approves: bool) -> None:
         """Answer the bank as the customer."""
 
@@ -56,6 +59,9 @@ class SimulatedDesk:
         self.provider: PaymentProvider = provider
         self.secrets = secrets
         self._simulator = provider
+
+    def one_card(self) -> str:
+        return self.approved
 
     def confirms(self, charge: Charge, *, approves: bool) -> None:
         self._simulator.confirm(charge.reference, approves=approves)

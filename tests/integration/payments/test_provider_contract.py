@@ -58,9 +58,10 @@ class Sale:
     desk: Desk
     order_id: str = field(default_factory=an_order)
     reference: str = ""
+    edit: int = 0
 
     def __post_init__(self) -> None:
-        self.keys = ProviderKeys(self.order_id)
+        self.keys = ProviderKeys(self.order_id, edit=self.edit)
         self.provider = self.desk.provider
         self.reference = self.opens()
 
@@ -117,6 +118,38 @@ def test_another_attempt_is_another_charge(sale: Sale) -> None:
     reference = sale.provider.open(again.open, order_id=sale.order_id, amount=PRICE)
 
     assert reference != sale.reference
+
+
+def test_what_an_edit_adds_is_another_charge_of_the_order_with_its_own_money(
+    sale: Sale,
+) -> None:
+    sale.authorizes()
+    sale.captures()
+    added = Sale(sale.desk, sale.order_id, edit=1)
+    added.authorizes()
+    added.captures()
+
+    added.refunds(2000, "r1")
+
+    assert added.charge().order_id == sale.order_id
+    assert (sale.moved(), added.moved()) == (
+        (ChargeStatus.CAPTURED, 2500, 2500, 0),
+        (ChargeStatus.CAPTURED, 2500, 2500, 2000),
+    )
+    with pytest.raises(RefundRefusedError):
+        added.refunds(501, "r2")
+
+
+def test_a_provider_says_truly_whether_a_means_of_payment_is_charged_again(sale: Sale) -> None:
+    named = sale.desk.one_card()
+    sale.authorizes(named)
+    added = Sale(sale.desk, sale.order_id, edit=1)
+
+    if sale.provider.charges_again:
+        assert added.authorizes(named).status is ChargeStatus.AUTHORIZED
+    else:
+        with pytest.raises(PaymentDeclinedError):
+            added.authorizes(named)
 
 
 def test_an_authorized_charge_has_its_amount_set_aside_and_nothing_taken(sale: Sale) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shipping.dynamodb import DynamoDBShipments
-from shipping.model.goods import Goods, ParcelLine
+from shipping.model.goods import BackOrdered, Goods, ParcelLine
 from shipping.model.shipment import (
     Parcel,
     ParcelNotPaidError,
@@ -48,7 +48,10 @@ class Orders:
         return PRICE * 6
 
     def goods_of(self, order_id: str) -> Goods:
-        return Goods("CONFIRMED", BOUGHT, dict.fromkeys(BOUGHT, PRICE), Money(295, "GBP"))
+        return Goods("CONFIRMED", BOUGHT)
+
+    def price_of(self, order_id: str, lines: list[ParcelLine], **_: Any) -> Money:
+        return PRICE * sum(line.quantity for line in lines)
 
     def address_of(self, order_id: str) -> dict[str, str]:
         return {}
@@ -65,6 +68,13 @@ class Till:
         if self.refuses:
             raise ParcelNotPaidError(order_id, number, "capture_refused")
         self.captured[number] += 1
+
+
+class Stockroom:
+    """Everything is here. Satisfies `ports.Stockroom`."""
+
+    def back_ordered(self, order_id: str) -> list[BackOrdered]:
+        return []
 
 
 class House:
@@ -99,7 +109,13 @@ class House:
 
     def advances(self, number: int, event: ScanEvent = ScanEvent.COLLECTED) -> None:
         splitting.advance_parcel(
-            "ord_1", event, number=number, till=self.till, now=now, **self._means
+            "ord_1",
+            event,
+            number=number,
+            till=self.till,
+            stockroom=Stockroom(),
+            now=now,
+            **self._means,
         )
 
     def hears(self, number: int, event: ScanEvent) -> None:

@@ -18,7 +18,16 @@ def gbp(amount_minor: int) -> Money:
 
 
 MUGS = OrderedLine("Stoneware mug", 2, gbp(1400))
-ORDER = Ordered(status="CONFIRMED", line_count=1, total=gbp(3250), shipping=gbp(450), lines=(MUGS,))
+ORDER = Ordered(
+    status="CONFIRMED",
+    line_count=1,
+    total=gbp(3250),
+    shipping=gbp(450),
+    discount=gbp(0),
+    tax=gbp(0),
+    prices_include_tax=True,
+    lines=(MUGS,),
+)
 GRACE = Contact("grace@example.com", "Grace", ORDER)
 
 
@@ -45,6 +54,29 @@ def test_free_delivery_is_no_row_of_its_own() -> None:
     contact = replace(GRACE, order=replace(ORDER, shipping=gbp(0)))
 
     assert "Delivery" not in written(a_happening("order.confirmed.v1"), contact).text
+
+
+@pytest.mark.parametrize(
+    ("prices_include_tax", "said"),
+    [
+        (True, "* Tax: 5.00 GBP, included in the prices"),
+        (False, "* Tax: 5.00 GBP, added to the prices"),
+    ],
+)
+def test_discount_and_tax_are_listed(prices_include_tax: bool, said: str) -> None:
+    order = replace(ORDER, discount=gbp(250), tax=gbp(500), prices_include_tax=prices_include_tax)
+
+    mail = written(a_happening("order.confirmed.v1"), replace(GRACE, order=order))
+
+    assert "* Discount: -2.50 GBP" in mail.text
+    assert said in mail.text
+
+
+def test_no_discount_and_no_tax_are_no_rows() -> None:
+    text = written(a_happening("order.confirmed.v1"), GRACE).text
+
+    assert "Discount" not in text
+    assert "Tax" not in text
 
 
 def test_a_long_order_is_summed_up() -> None:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orders.model import Action, Order, OrderLine, OrderNotFoundError, OrderStatus
+from orders.model import (
+    Action,
+    Order,
+    OrderLine,
+    OrderNotFoundError,
+    OrderStatus,
+    Returned,
+)
 from orders.use_cases import Asker
 from tradepost.contracts.event import Event
 from tradepost.kernel.errors import StaleError
@@ -64,6 +71,7 @@ class OneOrder:
         self.events: list[Event] = []
         self.done: list[Action] = []
         self._lines = lines
+        self._returned = Returned()
         self._beaten = beaten  # how many saves somebody else is faster than
 
     @property
@@ -77,6 +85,14 @@ class OneOrder:
 
     def lines(self, order_id: str) -> list[OrderLine]:
         return list(self._lines)
+
+    def returned(self, order_id: str) -> Returned:
+        return self._returned
+
+    def save_returned(self, order_id: str, returned: Returned) -> None:
+        if returned.version != self._returned.version + 1:
+            raise StaleError("beaten")
+        self._returned = returned
 
     def save(self, order: Order, event: Event | None, action: Action | None) -> None:
         if self._beaten:

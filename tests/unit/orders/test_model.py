@@ -321,7 +321,7 @@ def test_an_order_tells_what_its_parcel_cost_and_what_was_refunded() -> None:
 def test_what_comes_back_is_priced_as_it_was_bought() -> None:
     orders = OneOrder("DELIVERED", lines=LINES)
 
-    price = use_cases.price_return("ord_1", {"MUG": 1, "CUP": 1}, orders=orders)  # type: ignore[arg-type]
+    price = use_cases.price_return("ord_1", "ret_1", {"MUG": 1, "CUP": 1}, orders=orders)  # type: ignore[arg-type]
 
     assert price == Money(2150, "GBP")
 
@@ -331,7 +331,7 @@ def test_more_than_was_bought_is_not_priced(returned: dict[str, int]) -> None:
     orders = OneOrder("DELIVERED", lines=LINES)
 
     with pytest.raises(NotBoughtError):
-        use_cases.price_return("ord_1", returned, orders=orders)  # type: ignore[arg-type]
+        use_cases.price_return("ord_1", "ret_1", returned, orders=orders)  # type: ignore[arg-type]
 
 
 def test_somebody_elses_order_is_not_found() -> None:

@@ -11,7 +11,15 @@ from orders.use_cases.asking import (
     request_cancellation,
     resume_order,
 )
-from orders.use_cases.editing import apply_edit, close_edit, read_edit, request_edit
+from orders.use_cases.editing import (
+    apply_edit,
+    begin_edit,
+    close_edit,
+    read_edit,
+    refuse_edit,
+    request_edit,
+    undo_edit,
+)
 from orders.use_cases.following import (
     SWEPT_MAX,
     confirm_again,
@@ -30,6 +38,7 @@ from orders.use_cases.steps import (
     keep_order,
     park_order,
     place_order,
+    price_parcel,
     price_return,
 )
 
@@ -40,6 +49,7 @@ __all__ = [
     "apply_edit",
     "await_payment",
     "begin_capture",
+    "begin_edit",
     "cancel_order",
     "close_edit",
     "confirm_again",
@@ -51,11 +61,14 @@ __all__ = [
     "order_of",
     "park_order",
     "place_order",
+    "price_parcel",
     "price_return",
     "read_edit",
+    "refuse_edit",
     "request_cancellation",
     "request_edit",
     "resume_order",
     "sweep",
     "take_up",
+    "undo_edit",
 ]

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from orders.model import BEFORE_THE_PIVOT, Cancelled, Order, OrderLine, OrderStatus, price_of
+from orders.model import (
+    BEFORE_THE_PIVOT,
+    Cancelled,
+    Order,
+    OrderLine,
+    OrderStatus,
+    paid_for,
+    paid_for_sending,
+    return_priced,
+)
 from orders.ports import OrderRepository
-from orders.use_cases.deciding import confirmation_of, decided, stated
+from orders.use_cases.deciding import ATTEMPTS_MAX, confirmation_of, decided, stated
 from tradepost.contracts.event import Event
 from tradepost.contracts.orders import (
     OrderCancelledV1,
@@ -15,6 +24,7 @@ from tradepost.contracts.orders import (
     OrderPlacedV1,
 )
 from tradepost.kernel.clock import Clock
+from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
 
 
@@ -185,13 +195,48 @@ def park_order(
     return decided(order_id, decide, orders, report=report)
 
 
-def price_return(order_id: str, quantities: Mapping[str, int], *, orders: OrderRepository) -> Money:
-    """Tell what units of an order were bought for.
+def price_return(
+    order_id: str, return_id: str, quantities: Mapping[str, int], *, orders: OrderRepository
+) -> Money:
+    """Tell what was paid for the units of a return, and remember that they came back.
+
+    A return has one price, which a repetition is told again. Those of all returns of an order sum
+    to what the units were bought for, to the last minor unit.
 
     Raises
     ------
     OrderNotFoundError
     NotBoughtError
-        The order has fewer of them.
+        With what came back before, there are more of them than the order has.
     """
-    return price_of(orders.get(order_id), orders.lines(order_id), quantities)
+    for _ in range(ATTEMPTS_MAX):
+        order = orders.get(order_id)
+        returned = orders.returned(order_id)
+        priced = return_priced(order, orders.lines(order_id), returned, return_id, quantities)
+        if priced is not returned:
+            try:
+                orders.save_returned(order_id, priced)
+            except StaleError:
+                continue
+        return Money(priced.prices_minor[return_id], order.total.currency)
+    raise StaleError(f"returns of {order_id} kept being priced")
+
+
+def price_parcel(
+    order_id: str,
+    quantities: Mapping[str, int],
+    *,
+    before: Mapping[str, int],
+    with_shipping: bool,
+    orders: OrderRepository,
+) -> Money:
+    """Tell what was paid for the units of one parcel; `before` counts those of earlier parcels.
+
+    Raises
+    ------
+    OrderNotFoundError
+    NotBoughtError
+    """
+    order = orders.get(order_id)
+    paid = paid_for(order, orders.lines(order_id), quantities, before=before)
+    return paid + paid_for_sending(order) if with_shipping else paid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tradepost.platform.dynamodb import Item, from_item, to_item
+from tradepost.platform.dynamodb import Item, beginning_with, from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,13 +19,7 @@ def order_pk(order_id: str) -> str:
 
 def under(client: DynamoDBClient, table: str, order_id: str, prefix: str) -> list[Item]:
     """Read the items of an order whose sort keys begin alike, consistently, in their order."""
-    pages = client.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-        ExpressionAttributeValues=to_item({":pk": order_pk(order_id), ":prefix": prefix}),
-        ConsistentRead=True,
-    )
-    return [from_item(item) for page in pages for item in page["Items"]]
+    return beginning_with(client, table, order_pk(order_id), prefix)
 
 
 def waiting_for(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tradepost.kernel.money import Money
-
 # Only what was sold may be sent; the rest of an order's life is its own.
 _MAY_BE_SENT = {"CONFIRMED", "SHIPPED"}
 
@@ -18,24 +16,24 @@ class ParcelLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BackOrdered:
+    """Units of a SKU that an order has bought, of which some are still to come in."""
+
+    sku: str
+    bought: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Goods:
-    """What orders answers: units and price of each SKU, and what sending it cost."""
+    """What orders answers: how the order stands, and its units of each SKU."""
 
     status: str | None
     quantities: Mapping[str, int]
-    unit_prices: Mapping[str, Money]
-    shipping: Money
 
     @property
     def may_be_sent(self) -> bool:
         return self.status in _MAY_BE_SENT
-
-    def price_of(self, lines: Sequence[ParcelLine], *, with_shipping: bool) -> Money:
-        """Sum what these units were bought for."""
-        price = self.shipping if with_shipping else Money(0, self.shipping.currency)
-        for line in lines:
-            price = price + self.unit_prices[line.sku] * line.quantity
-        return price
 
 
 def summed(lines: Sequence[ParcelLine]) -> dict[str, int]:

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shipping.model.goods import Goods, ParcelLine, summed
+from shipping.model.goods import ParcelLine, summed
 from shipping.model.shipment import (
     Parcel,
     ParcelNotPaidError,
@@ -21,7 +21,7 @@ from shipping.model.shipment import (
     ShipmentTransitionError,
     SplitNotPossibleError,
 )
-from shipping.ports import Carrier, OrderBook, ShipmentRepository, Till
+from shipping.ports import Carrier, OrderBook, ShipmentRepository, Stockroom, Till
 from shipping.use_cases.parcels import (
     ATTEMPTS_MAX,
     carrier_key,
@@ -144,7 +144,7 @@ def release_parcel(
         raise ShipmentTransitionError(order_id, parcel.status, ShipmentStatus.LABELLED)
     if shipment.is_captured_on_leaving:
         shipment.require_turn(number)
-        _capture(shipment, parcel, goods, shipments, till)
+        _capture(shipment, parcel, orders, shipments, till)
     return label_shipment(
         order_id, number=number, is_paid=True, shipments=shipments, carrier=carrier, now=now
     )
@@ -159,12 +159,22 @@ def advance_parcel(
     carrier: Carrier,
     orders: OrderBook,
     till: Till,
+    stockroom: Stockroom,
     now: Clock,
 ) -> Shipment:
     """Record what the staff did with a parcel, and open its gate first if that is still closed.
 
-    Raises as `record_progress` and `release_parcel` do.
+    Before it is packed inventory is asked whether all of it is here. Raises as `record_progress`
+    and `release_parcel` do, and:
+
+    Raises
+    ------
+    ParcelIncompleteError
+        Units of it are still to come in.
     """
+    shipment = found(order_id, shipments)
+    if not shipment.is_packed(number):
+        shipment.require_here(number, stockroom.back_ordered(order_id))
     try:
         return record_progress(order_id, event, number=number, shipments=shipments, now=now)
     except ShipmentTransitionError as refusal:
@@ -183,12 +193,21 @@ def advance_parcel(
 
 
 def _capture(
-    shipment: Shipment, parcel: Shipment, goods: Goods, shipments: ShipmentRepository, till: Till
+    shipment: Shipment,
+    parcel: Shipment,
+    orders: OrderBook,
+    shipments: ShipmentRepository,
+    till: Till,
 ) -> None:
     amount = None
     if parcel.number != shipment.number:
-        with_shipping = parcel.number == _BEARS_THE_SHIPPING
-        amount = goods.price_of(parcel.lines, with_shipping=with_shipping)
+        before = [one for one in shipment.parcels[1:] if one.number < parcel.number]
+        amount = orders.price_of(
+            shipment.order_id,
+            parcel.lines,
+            before=[line for one in before for line in one.lines],
+            with_shipping=parcel.number == _BEARS_THE_SHIPPING,
+        )
     try:
         till.capture(shipment.order_id, parcel.number, amount)
     except ParcelNotPaidError as error:

@@ -154,6 +154,17 @@ def chunks(sequence: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield sequence[start : start + size]
 
 
+def beginning_with(client: Any, table: str, pk: str, prefix: str) -> list[Item]:
+    """Read all items of a partition whose sort keys begin alike, consistently, in their order."""
+    pages = client.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+        ExpressionAttributeValues=to_item({":pk": pk, ":prefix": prefix}),
+        ConsistentRead=True,
+    )
+    return [from_item(item) for page in pages for item in page["Items"]]
+
+
 def get_all(
     client: Any, table: str, keys: Iterable[Mapping[str, str]], *, consistent: bool = False
 ) -> list[Item]:
