@@ -90,9 +90,10 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
     }
 
     # Products, categories, pictures, stock, promotions and taxes are the shop's; a cart is the
-    # caller's own and has no id in its path. A reference is the simulated bank's, whose page knows nobody but a test card.
-    # Claims, returns and numbers of parcels are found under their order; parcels of the simulated
-    # carrier are moved by staff. Webhooks are the shop's, and what they carry is nobody's.
+    # caller's own and has no id in its path. A reference is the simulated bank's, whose page knows
+    # nobody but a test card. Claims, returns and numbers of parcels are found under their order;
+    # parcels of the simulated carrier are moved by staff. Webhooks are the shop's, and what they
+    # carry is nobody's.
     below_an_order = {"claim_id", "return_id", "number"}
     of_simulators = {"reference", "tracking_number", "event"}
     of_webhooks = {"endpoint_id", "event_id"}
