@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 import httpx
 import typer
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from infra.cli import local_stripe
@@ -56,6 +57,7 @@ def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
     """
     try:
         parameters = local_stripe.parameters() if stripe else {}
+        parameters |= {"PicturesEndpoint": f"http://localhost:{port}/_aws"}
     except local_stripe.NoStripeError as error:
         ERR.print(str(error), style="red")
         raise typer.Exit(1) from error
@@ -78,7 +80,12 @@ def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
                 stack,
                 f"{url}/_aws",
                 about={"staff": {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}},
-                documents=[documentation(stack.functions.apps.values()), _picture, _doormat],
+                documents=[
+                    documentation(stack.functions.apps.values()),
+                    _picture,
+                    _uploaded,
+                    _doormat,
+                ],
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
@@ -144,6 +151,17 @@ def _doormat(path: str) -> tuple[str, bytes] | None:
 def _picture(path: str) -> tuple[str, bytes] | None:
     drawn = picture(path) if path.startswith("/demo/") else None
     return None if drawn is None else (CONTENT_TYPE, drawn)
+
+
+def _uploaded(path: str) -> tuple[str, bytes] | None:
+    """Show a picture that a merchant uploaded, as the distribution does on AWS."""
+    if not path.startswith("/pictures/"):
+        return None
+    try:
+        found = boto3.client("s3").get_object(Bucket=os.environ["PICTURES_BUCKET"], Key=path[1:])
+    except ClientError:
+        return None
+    return found["ContentType"], found["Body"].read()
 
 
 def _welcome(url: str, *, method: str, empty: bool) -> None:
