@@ -17,7 +17,7 @@ from infra.local.faults.plan import read_plan
 from infra.local.stack import LocalStack
 from tests.system.books import agree
 from tests.system.conftest import ROOT, opened
-from tests.system.shopper import Town
+from tests.system.shopper import Person, Town
 from tradepost.platform import aws
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
