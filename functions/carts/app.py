@@ -40,7 +40,8 @@ from carts.dynamodb import (
     DynamoDBPromotions,
     DynamoDBTaxes,
 )
-from carts.messages import EndedCheckout, ProductOnSale, ProductWithdrawn, offers_told, snapshot
+from carts.messages import EndedCheckout, ProductOnSale, ProductWithdrawn, snapshot, units_told
+from carts.model.bill import units_priced
 from carts.model.cart import (
     CartEmptyError,
     CartFrozenError,
@@ -425,10 +426,19 @@ def set_checkout_aside(step: EndedCheckout) -> None:
     use_cases.set_checkout_aside(step.order_id, customer_id=step.customer_id, carts=carts())
 
 
-@app.lambda_function(name="offers_of")
-def offers_of(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Tell another context what these SKUs are sold for today; what is not on sale is left out."""
-    return offers_told(carts().offers(event["skus"]).values())
+@app.lambda_function(name="price_units")
+def price_units(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context what units cost today, sent to an address; what is not on sale is left
+    out. `prices_include_tax` is None where it cannot be told how they are taxed there.
+    """
+    found = prices().prices(list(event["quantities"]), country=event["country"])
+    try:
+        lines, prices_include_tax = units_priced(
+            event["quantities"], found, region=event["region"], at=utc_now()
+        )
+    except TaxRegionError:
+        return {"lines": [], "prices_include_tax": None}
+    return units_told(lines, prices_include_tax=prices_include_tax)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_checkouts")

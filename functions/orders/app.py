@@ -53,7 +53,7 @@ from orders.model import (
 from orders.ports import Search
 from orders.price_list import AskedPrices
 from orders.use_cases import Asker
-from tradepost.kernel.clock import utc_now
+from tradepost.kernel.clock import from_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws, metrics, outbox
 from tradepost.platform.arguments import IdempotencyKey
@@ -367,6 +367,14 @@ def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
     day = Search(placed_on=date.fromisoformat(event["day"]))
     found, after = orders().found_by(day, _ORDERS_OF_A_DAY_MAX, event.get("after"))
     return {"orders": [standing(order) for order in found], "after": after}
+
+
+@app.lambda_function(name="orders_changed")
+def orders_changed(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context which orders changed in a span of time, page by page."""
+    start, end = from_text(event["start"]), from_text(event["end"])
+    order_ids, after = orders().changed_between(start, end, event.get("after"))
+    return {"order_ids": order_ids, "after": after}
 
 
 @app.lambda_function(name="confirm_again")

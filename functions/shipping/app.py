@@ -59,6 +59,7 @@ from shipping.model.shipment import (
     CarrierUnavailableError,
     ParcelEventError,
     ParcelGoesLastError,
+    ParcelIncompleteError,
     ParcelNotPaidError,
     ScanEvent,
     Shipment,
@@ -79,6 +80,7 @@ from shipping.order_book import AskedOrders
 from shipping.ports import Carrier
 from shipping.return_machine import ReturnMachine
 from shipping.simulator import SimulatedCarrier, news_to_send
+from shipping.stockroom import AskedStock
 from shipping.till import AskedPayments
 from shipping.use_cases import claims as claiming
 from shipping.use_cases import parcels, splitting
@@ -111,6 +113,7 @@ _PARCEL_REFUSALS = (
     ShipmentTransitionError,
     ParcelNotPaidError,
     ParcelGoesLastError,
+    ParcelIncompleteError,
     CarrierUnavailableError,
     StaleError,
 )
@@ -149,6 +152,11 @@ def orders() -> AskedOrders:
 @functools.cache
 def till() -> AskedPayments:
     return AskedPayments(Questions(aws.functions(), os.environ["STAGE"]))
+
+
+@functools.cache
+def stockroom() -> AskedStock:
+    return AskedStock(Questions(aws.functions(), os.environ["STAGE"]))
 
 
 @functools.cache
@@ -640,6 +648,7 @@ def _recorded(order_id: str, event: ScanEvent, number: int = 1) -> ShipmentView:
         carrier=carrier(),
         orders=orders(),
         till=till(),
+        stockroom=stockroom(),
         now=utc_now,
     )
     return _shown(moved)

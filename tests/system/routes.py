@@ -120,6 +120,18 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("PUT", "/v1/stock/{sku}/keeping"): {
+        "shards": 4,
+        "low_at": 20,
+        "backorders_max": 100,
+        "reason": "the autumn sale",
+    },
+    ("PUT", "/v1/staff/warehouses/{code}"): {
+        "name": "Leeds",
+        "country": "GB",
+        "priority": 10,
+        "is_open": True,
+    },
     ("POST", "/v1/shipping/quotes"): {"country": "GB", "weight_grams": 640, "currency": "GBP"},
     ("POST", "/v1/shipments/{order_id}/claims"): {"kind": "damaged", "description": "broken"},
     ("POST", "/v1/shipments/{order_id}/claims/{claim_id}/acceptance"): {"amount": _MONEY},
@@ -139,6 +151,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/orders/{order_id}/edits"): {
         "lines": [{"sku": "MUG", "quantity": 1}],
         "expected_total": _MONEY,
+        "payment_method": "pm_card_ok",
     },
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/staff/reconciliations"): {

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
 from shipping.simulator import NO_LABEL_POSTAL_CODE
+from tests.system.faults import Faults, is_lost_before
 from tests.system.hearing import Consumer, Moment, consumed_queues
+from tests.system.kinds import Shop
 from tests.system.shopper import Person, Town
+
+SAMPLES = Path(__file__).parents[2] / "events" / "samples"
 
 ORDERS_TRIED = 12
 COPIES_MAX = 3
@@ -163,6 +171,36 @@ def test_a_sku_that_moved_to_another_product_is_sold_by_that_one(town: Town) -> 
 
     assert guest.fills_cart(BOWL_S=1) == 800
     assert guest.fills_cart(BOWL_L=1) == 1500
+
+
+def test_news_of_a_parcel_that_comes_before_its_orders_confirmation_waits_and_is_then_done(
+    town: Town, faults: Faults, at: Callable[[timedelta], None]
+) -> None:
+    shop = Shop(town, faults)
+    faults.at_step("orders-confirm_order", is_lost_before)
+    guest, order_id, _ = shop.sells("approved")
+    sample = json.loads((SAMPLES / "shipment.dispatched.v1.json").read_text())
+    news = json.dumps(sample | {"order_id": order_id})
+
+    left_in_the_queue = told(town, "orders", news)
+    at(timedelta(minutes=7))
+    town.stack.pump.fire("tradepost-local-orders-sweep_orders")
+    town.settles()
+    confirmed = guest.get(f"/v1/orders/{order_id}").json()["status"]
+    left_when_it_comes_again = told(town, "orders", news)
+
+    assert (left_in_the_queue, confirmed) == (["msg_1"], "CONFIRMED")
+    assert left_when_it_comes_again == []
+    assert guest.get(f"/v1/orders/{order_id}").json()["status"] == "SHIPPED"
+
+
+def told(town: Town, context: str, body: str) -> list[str]:
+    """Hand a consumer one message; return what it leaves in its queue, to come again."""
+    record = {"messageId": "msg_1", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+    payload = json.dumps({"Records": [record]})
+    answer, failed = town.stack.functions.run(f"tradepost-local-{context}-on_fact", payload)
+    assert not failed, answer
+    return [one["itemIdentifier"] for one in json.loads(answer)["batchItemFailures"]]
 
 
 @pytest.mark.parametrize("queue", consumed_queues())

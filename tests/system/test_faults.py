@@ -103,10 +103,14 @@ def test_every_order_of_a_storm_ends_whole_when_it_is_over(town: Town) -> None:
     told = town.stack.faults.told()
     town.stack.faults.switch_off()
     town.passes(hours=2)
-    print(Counter(f["kind"] for f in told["fired"]), [ (f["kind"], f["met"], f["fired"]) for f in told["faults"]])
+    print(
+        Counter(f["kind"] for f in told["fired"]),
+        [(f["kind"], f["met"], f["fired"]) for f in told["faults"]],
+    )
 
     def status_of(order_id: str) -> str:
         return items("orders", f"ORDER#{order_id}")["ORDER"]["status"]
+
     print(Counter(status_of(o) for o in orders))
     bad = []
     for guest, order_id, sku in zip(guests, orders, skus, strict=True):
@@ -114,6 +118,8 @@ def test_every_order_of_a_storm_ends_whole_when_it_is_over(town: Town) -> None:
             agree(town, guest, order_id, sku=sku)
         except AssertionError as e:
             import traceback
+
             bad.append((order_id, sku, traceback.format_exc()[-900:]))
-    for b in bad[:8]: print(*b)
+    for b in bad[:8]:
+        print(*b)
     assert not bad, len(bad)

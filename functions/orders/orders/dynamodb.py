@@ -72,6 +72,9 @@ if TYPE_CHECKING:
 # Some 120 bytes a line: a chunk stays far below DynamoDB's 400 KB per item.
 LINES_PER_CHUNK = 200
 
+# What another context is given of a span's changes at a time.
+_CHANGED_PAGE_MAX = 100
+
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_THERE = "attribute_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
@@ -93,10 +96,13 @@ _CHANGING = (
     "line_count",
     "edit",
     "parcel_at",
+    "changed_on",
 )
 
 _UNFINISHED = DueIndex("unfinished", bucket="unfinished", moment="due_at")
 _INDEXED = (_UNFINISHED.bucket, _UNFINISHED.moment)
+# A day's changes, so that a reader of the last hour passes over the rest of history.
+_CHANGED = DueIndex("by-change", bucket="changed_on", moment="updated_at")
 
 # A filtered page may come back short; it is refilled from at most this many more.
 _REFILLS_MAX = 10
@@ -228,6 +234,30 @@ class DynamoDBOrders:
     def due(self, at: datetime, limit: int) -> list[str]:
         found = _UNFINISHED.read(self._client, self._table, "UNFINISHED", at, limit // BUCKETS)
         return [item["pk"].removeprefix("ORDER#") for item in found]
+
+    def changed_between(
+        self, start: datetime, end: datetime, after: dict[str, Any] | None
+    ) -> tuple[list[str], dict[str, Any] | None]:
+        days = [start.date() + timedelta(n) for n in range((end.date() - start.date()).days + 1)]
+        parts = [f"{day.isoformat()}#{bucket}" for day in days for bucket in range(BUCKETS)]
+        place, key = (after["place"], after["key"]) if after else (0, None)
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": _CHANGED.name,
+            "KeyConditionExpression": "#part = :part AND #updated_at BETWEEN :start AND :end",
+            "ExpressionAttributeNames": {"#part": "changed_on", "#updated_at": "updated_at"},
+            "ExpressionAttributeValues": to_item(
+                {":part": parts[place], ":start": to_text(start), ":end": to_text(end)}
+            ),
+            "Limit": _CHANGED_PAGE_MAX,
+        }
+        if key is not None:
+            request["ExclusiveStartKey"] = to_item(key)
+        answer = self._client.query(**request)
+        found = [from_item(item)["pk"].removeprefix("ORDER#") for item in answer["Items"]]
+        if "LastEvaluatedKey" in answer:
+            return found, {"place": place, "key": from_item(answer["LastEvaluatedKey"])}
+        return found, {"place": place + 1, "key": None} if place + 1 < len(parts) else None
 
     def postpone(self, order: Order, until: datetime) -> None:
         try:
@@ -388,6 +418,7 @@ def _to_item(order: Order) -> Item:
         "edit": asdict(order.edit) if order.edit else None,
         "parcel_at": order.parcel_at,
     }
+    item |= _CHANGED.keys(order.updated_at.date().isoformat(), order.order_id, order.updated_at)
     if order.due_at is not None:
         item |= _UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
     return item

@@ -495,8 +495,8 @@ class Order:
             It is not CONFIRMED: another edit, a cancelling or its parcel was first.
         NotBoughtError, EditNotPossibleError, EditTotalError
         """
-        # An order that is being given back, or waits for an operator, may come to EDITING again, but
-        # not because somebody asks for an edit now.
+        # One that is being given back, or waits for an operator, may come to EDITING again, but not
+        # because somebody asks for an edit now.
         if self.status is not OrderStatus.CONFIRMED:
             raise OrderTransitionError(self.order_id, self.status, OrderStatus.EDITING)
         editing = self.moved_to(OrderStatus.EDITING, at=at)

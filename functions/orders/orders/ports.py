@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from orders.model import Action, Order, OrderLine, OrderStatus, Returned
 from tradepost.contracts.event import Event
@@ -50,6 +50,14 @@ class OrderRepository(Protocol):
 
     def actions(self, order_id: str) -> list[Action]:
         """Read what people did to an order, in that order."""
+
+    def changed_between(
+        self, start: datetime, end: datetime, after: dict[str, Any] | None
+    ) -> tuple[list[str], dict[str, Any] | None]:
+        """Name orders that last changed in a span, a page at a time, and where the next begins.
+
+        A page may be empty with others to come. What changes meanwhile is named by a later span.
+        """
 
     def due(self, at: datetime, limit: int) -> list[str]:
         """Name orders to be taken up by `at`, those due first; some may have moved on by now."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shipping.model.claim import Claim, ClaimStatus
-from shipping.model.goods import Goods, ParcelLine
+from shipping.model.goods import BackOrdered, Goods, ParcelLine
 from shipping.model.returns import Return, ReturnStatus
 from shipping.model.shipment import Parcel, Scan, Shipment
 from tradepost.contracts.event import Event
@@ -166,6 +166,11 @@ class OrderBook(Protocol):
 
     def address_of(self, order_id: str) -> dict[str, str]:
         """Tell where the order goes."""
+
+
+class Stockroom(Protocol):
+    def back_ordered(self, order_id: str) -> list[BackOrdered]:
+        """Ask inventory what of an order is still to come in. May raise UnavailableError."""
 
 
 class Till(Protocol):
