@@ -23,14 +23,19 @@ from tests.system.wire import Wire
 from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform import aws
 from tradepost.platform.auth import STAFF, Role, Scope
+from users import passwords
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack(ROOT, clock=Clock(skips_pauses=True)) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        # People register and log in in every test; what a hash must cost, the users' tests show.
+        patch.setattr(passwords, "MEMORY_KIB", 64)
+        patch.setattr(passwords, "PASSES", 1)
+        with LocalStack(ROOT, clock=Clock(skips_pauses=True)) as started:
+            yield started
     # The next stack has other keys.
     aws.forget_clients()
 

@@ -17,6 +17,7 @@ CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 NOWHERE = {
     "handle": "no-such-product",
     "slug": "no-such-category",
+    "picture_id": "pic_nosuchpicture",
     "sku": "NO-SUCH-SKU",
     "order_id": "ord_nosuchorder",
     "claim_id": "clm_nosuchclaim",
@@ -102,6 +103,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("PUT", "/v1/products/{handle}"): _PRODUCT,
     ("POST", "/v1/products/batch"): {"products": [{"handle": "mug", **_PRODUCT}]},
+    ("POST", "/v1/products/{handle}/pictures"): {"content_type": "image/png", "bytes": 70},
+    ("PUT", "/v1/products/{handle}/pictures/{picture_id}"): {"alt": "A mug"},
     ("PUT", "/v1/categories/{slug}"): {"title": "Kitchen", "parent": None},
     ("POST", "/v1/products/rebuild-search"): {"cursor": "not-one"},
     ("PUT", "/v1/cart"): {"lines": [{"sku": "MUG", "quantity": 1}]},

@@ -90,14 +90,17 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
         part.strip("{}") for _, path in ROUTES for part in path.split("/") if part.startswith("{")
     }
 
-    # Products, stock, promotions and taxes are the shop's; a cart is the caller's own and has no id
-    # in its path. A reference is the simulated bank's, whose page knows nobody but a test card.
-    # Claims, returns and numbers of parcels are found under their order; parcels of the simulated
-    # carrier are moved by staff. Webhooks are the shop's, and what they carry is nobody's.
+    # Products, categories, pictures, stock, promotions and taxes are the shop's; a cart is the
+    # caller's own and has no id in its path. A reference is the simulated bank's, whose page knows
+    # nobody but a test card. Claims, returns and numbers of parcels are found under their order;
+    # parcels of the simulated carrier are moved by staff. Webhooks are the shop's, and what they
+    # carry is nobody's.
     below_an_order = {"claim_id", "return_id", "number"}
     of_simulators = {"reference", "tracking_number", "event"}
     of_webhooks = {"endpoint_id", "event_id"}
-    of_the_shop = {"handle", "sku", "code", "country"} | of_simulators | of_webhooks
+    of_the_shop = (
+        {"handle", "picture_id", "slug", "sku", "code", "country"} | of_simulators | of_webhooks
+    )
     # Keys are the shop's, too. An address is a customer's own, and tried below.
     of_the_shop |= {"key_id"}
     assert named_in_paths == {"order_id", "address_id"} | below_an_order | of_the_shop

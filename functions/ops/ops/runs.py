@@ -15,6 +15,10 @@ OVERLAP = 2 * QUIET_AFTER
 # Where nothing was compared before, and the longest that is caught up with: days do the rest.
 LOOKED_BACK = timedelta(days=2)
 
+# A run that broke off is gone on with for so long: one that fails at the same place again and again
+# must not keep all that comes after from being compared.
+GONE_ON_WITH = timedelta(hours=6)
+
 BY_THE_CLOCK = "clock"
 
 
@@ -66,6 +70,10 @@ class Progress:
         if self.compared_until is None:
             return earliest, now
         return max(earliest, self.compared_until - OVERLAP), now
+
+    def is_to_go_on(self, now: datetime) -> bool:
+        """Tell whether a run broke off that is still to be gone on with."""
+        return self.run is not None and now - self.run.begun_at < GONE_ON_WITH
 
     def after_page(self, run: Run, page: Comparison) -> Progress:
         """Remember where to go on; after the last page, how far it has come."""

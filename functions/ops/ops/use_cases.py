@@ -69,10 +69,12 @@ def reconcile_changes(
     """
     with turns.taken() as turn:
         progress = turn.progress
-        run, position = progress.run, progress.position
-        if run is None:
+        if progress.run is not None and progress.is_to_go_on(now()):
+            run, position = progress.run, progress.position
+        else:
             start, end = progress.next_span(now())
             run = Run(new_id("rec"), RunKind.CHANGES, BY_THE_CLOCK, start, end, begun_at=now())
+            position = Position()
         while run.ended_at is None and has_time():
             turn.require()
             listed = partial(contexts.orders_changed, run.start, run.end)

@@ -12,7 +12,7 @@ import pytest
 from inventory import use_cases
 from inventory.dynamodb import DynamoDBStock
 from inventory.dynamodb.items import level_key
-from inventory.model import Bucket, OutOfStockError, Units
+from inventory.model import Bucket, Card, OutOfStockError, Units
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
 from tests.bench.hot_sku import LAST_UNITS, measured
 from tests.integration.inventory.stockroom import books_agree, levels, reserves
@@ -172,6 +172,18 @@ def test_an_instance_that_remembers_other_shards_sells_what_is_there_and_no_more
     with pytest.raises(OutOfStockError):
         reserves(behind, "ord_9", {"MUG": 1})
 
+    books_agree(client)
+
+
+def test_an_instance_that_remembers_shards_that_never_were_sells_all_the_same(
+    stock: DynamoDBStock, client: Any
+) -> None:
+    use_cases.count_stock({"MUG": 20}, reason="opening", stock=stock)
+    for number in range(20):
+        stock._cards.remember("MUG", Card(shards=4, shards_ever=4))
+        reserves(stock, f"ord_{number}", {"MUG": 1})
+
+    assert stock.shelves(["MUG"])["MUG"].level.held == 20
     books_agree(client)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ops.model import Books, ChargeFacts, Finding, Kind, MoneyFacts, OrderFacts, Position, Sums
-from ops.runs import LOOKED_BACK, OVERLAP, Progress, Run, RunKind
+from ops.runs import GONE_ON_WITH, LOOKED_BACK, OVERLAP, Progress, Run, RunKind
 from ops.use_cases import reconcile_changes, reconcile_days, reconcile_page
 from tradepost.kernel.errors import ConflictError
 
@@ -152,6 +152,18 @@ def test_a_run_that_had_no_time_left_is_gone_on_with_where_it_stopped() -> None:
     assert (ended.compared, ended.ended_at) == (5, later)
     # What changed in the hour between is the next run's, from where this one began to look.
     assert turns.progress == Progress(NOW)
+
+
+def test_a_run_that_broke_off_long_ago_is_begun_anew_from_where_the_last_whole_one_ended() -> None:
+    until = NOW - timedelta(hours=12)
+    broken_off = Run("rec_0", RunKind.CHANGES, "clock", until, NOW, begun_at=NOW - GONE_ON_WITH)
+    progress = Progress(until, broken_off, Position(after=2))
+    turns, contexts = FakeTurns(progress), FakeContexts(["ord_1", "ord_2", "ord_3"])
+
+    ran(turns, contexts)
+
+    assert contexts.asked[0] == (until - OVERLAP, NOW)
+    assert contexts.compared == ["ord_1", "ord_2", "ord_3"]
 
 
 def test_whoever_loses_the_turn_begins_no_further_page() -> None:

@@ -25,6 +25,10 @@ def cart_key(cart_id: str) -> dict[str, str]:
     return {"pk": f"CART#{cart_id}", "sk": "CART"}
 
 
+def checkout_key(order_id: str) -> dict[str, str]:
+    return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
+
+
 def reference_key(customer_id: str, order_id: str) -> dict[str, str]:
     return {"pk": f"CART#{customer_id}", "sk": f"CHECKOUT#{order_id}"}
 
@@ -34,11 +38,8 @@ def reference_item(customer_id: str, order_id: str) -> Item:
 
 
 def of_nobody(address: dict[str, str]) -> dict[str, str]:
+    """Leave of an address what says nothing of a person: the country, which its tax was due to."""
     return {"country": address["country"]} if "country" in address else {}
-
-
-def checkout_key(order_id: str) -> dict[str, str]:
-    return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
 
 
 def cart_item(cart: Cart) -> Item:

@@ -24,9 +24,13 @@ class Cards:
     def __init__(self) -> None:
         self._cards: dict[str, tuple[Card, datetime]] = {}
 
-    def remember(self, sku: str, card: Card) -> None:
-        while len(self._cards) >= CARDS_MAX:
-            self._cards.pop(next(iter(self._cards)), None)
+    def remember(self, sku: str, card: Card | None) -> None:
+        self._cards.pop(sku, None)
+        if card is None:
+            return
+        if len(self._cards) >= CARDS_MAX:
+            # Many threads share them on the local stack: whoever is second finds it gone.
+            self._cards.pop(next(iter(self._cards.copy())), None)
         self._cards[sku] = (card, utc_now() + _REMEMBERED_FOR)
 
     def presumed(self, skus: Sequence[str]) -> dict[str, Shelf] | None:

@@ -79,8 +79,8 @@ class DynamoDBStock:
         others = []
         for sku, (root,) in found.items():
             card = items.card_of(root)
+            self._cards.remember(sku, card)
             if card is not None:
-                self._cards.remember(sku, card)
                 others += [level_key(sku, bucket) for bucket in card.buckets if bucket != ROOT]
         for item in self._items(others, consistent) if others else ():
             found[item["sku"]].append(item)
@@ -139,12 +139,14 @@ class DynamoDBStock:
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
-            return self._explain_refused_hold(chunk, updates, failed_conditions(error), error)
+            refused = failed_conditions(error)
+            return self._explain_refused_hold(chunk, shelves, updates, refused, error)
         return chunk
 
     def _explain_refused_hold(
         self,
         chunk: HoldChunk,
+        shelves: Mapping[str, Shelf],
         updates: Sequence[LevelWrite],
         stored: Sequence[Item | None],
         error: ClientError,
@@ -161,8 +163,8 @@ class DynamoDBStock:
             card = items.card_of(level)
             if card is not None:
                 self._cards.remember(update.move.sku, card)
-            elif update.move.bucket == ROOT:
-                # It has this one bucket, and there is too little in it.
+            elif shelves[update.move.sku].card is None:
+                # It has one bucket, as was supposed, and there is too little in it.
                 raise OutOfStockError(update.move.sku) from error
             raise StaleError("a level is not as it was presumed") from error
         firsts = others[len(updates) : len(updates) + (chunk.number > 0) + (chunk.added_by > 0)]
