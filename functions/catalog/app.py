@@ -61,7 +61,7 @@ from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import StaleError
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IfMatch
-from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.auth import PUBLIC, Role, Scope
 from tradepost.platform.cache import CacheSettings, Policy
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import from_item
@@ -138,6 +138,7 @@ def show_product_to_staff(handle: str) -> Reply[ProductView]:
 @app.put(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     refusals=(
         InvalidProductError,
         SKUTakenError,
@@ -170,6 +171,7 @@ def put_product(
 @app.post(
     "/v1/products/batch",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     repeatable="a product that has this content already is left as it is",
     body_bytes_max=BATCH_BODY_BYTES_MAX,
 )
@@ -190,6 +192,7 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
 @app.delete(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     status=204,
     refusals=(ProductNotFoundError, VersionMismatchError, StaleProductError),
 )
@@ -240,7 +243,12 @@ def delete_category(slug: str, if_match: IfMatch | None) -> None:
     answers().forget_listings()
 
 
-@app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
+@app.get(
+    "/v1/products-export",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_READ,
+    refusals=(InvalidCursorError,),
+)
 def export_products(query: ExportQuery) -> ExportView:
     """List all products, on sale or not, as `PUT` and the batch take them."""
     after = read_cursor(query.cursor, _EXPORT)

@@ -55,7 +55,7 @@ from tradepost.kernel.errors import (
 )
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IdempotencyKey
-from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
+from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role, Scope
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.logger import logger
 from tradepost.platform.questions import Questions
@@ -89,7 +89,7 @@ def availability(sku: str) -> Availability:
     return Availability.of(use_cases.for_sale(sku, stock=stock(), warehouses=warehouses()))
 
 
-@app.get("/v1/stock/{sku}/levels", roles=STAFF, refusals=(NotFoundError,))
+@app.get("/v1/stock/{sku}/levels", roles=STAFF, scope=Scope.STOCK_READ, refusals=(NotFoundError,))
 def stock_level(sku: str) -> ShelfView:
     """Show what is available, held and on hand, in all warehouses and in each."""
     shelf = stock().shelves([sku])[sku]
@@ -101,6 +101,7 @@ def stock_level(sku: str) -> ShelfView:
 @app.post(
     "/v1/stock/batch",
     roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
     refusals=(StaleError, UnknownWarehouseError),
     repeatable="the same count again changes nothing",
 )
@@ -121,7 +122,12 @@ def count_many(body: CountBatch) -> CountResults:
     )
 
 
-@app.put("/v1/stock/{sku}/count", roles=_STOCKKEEPERS, refusals=(StaleError, UnknownWarehouseError))
+@app.put(
+    "/v1/stock/{sku}/count",
+    roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
+    refusals=(StaleError, UnknownWarehouseError),
+)
 def count(sku: str, body: Count) -> Level:
     """Set what is on hand in a warehouse, as counted. Held units stay held."""
     outcome = use_cases.count_stock(
@@ -137,6 +143,7 @@ def count(sku: str, body: Count) -> Level:
 @app.post(
     "/v1/stock/{sku}/receipts",
     roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
     status=201,
     refusals=(IdempotencyMismatchError, UnknownWarehouseError, StaleError),
 )
@@ -157,6 +164,7 @@ def receive(sku: str, body: Receipt, caller: Caller, idempotency_key: Idempotenc
 @app.post(
     "/v1/stock/{sku}/adjustments",
     roles=_STOCKKEEPERS,
+    scope=Scope.STOCK_WRITE,
     status=201,
     refusals=(NegativeStockError, IdempotencyMismatchError, UnknownWarehouseError, StaleError),
 )

@@ -32,7 +32,11 @@ class Grantee:
 
 def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str, Any]:
     """Build the least policy that the function's own source explains, one statement per reason."""
-    statements = [*_observability(grantee), _verify_tokens(grantee, infrastructure)]
+    statements = [
+        *_observability(grantee),
+        _verify_tokens(grantee, infrastructure),
+        _ask_functions(grantee),
+    ]
     if not grantee.is_authorizer:
         statements += [
             _tables(grantee, infrastructure),
@@ -43,7 +47,6 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             _read_secrets(grantee, infrastructure),
             _read_stripe_key(grantee, infrastructure),
             _start_executions(grantee, infrastructure),
-            _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
         ]
     granted = [statement for statement in statements if statement is not None]
@@ -107,7 +110,9 @@ def _publish_facts(grantee: Grantee, infrastructure: Infrastructure) -> Statemen
 def _verify_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
     if "SigningKeyId" not in infrastructure.given_by or "kms" not in grantee.needs.clients:
         return None
-    return _allow("ReadPublicKey", ["kms:GetPublicKey"], _arn("kms", "key/${SigningKeyId}"))
+    keys = ["SigningKeyId", "SigningKeyPreviousId"]
+    resources = [_arn("kms", f"key/${{{key}}}") for key in keys if key in infrastructure.given_by]
+    return _allow("ReadPublicKey", ["kms:GetPublicKey"], resources)
 
 
 def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:

@@ -22,7 +22,7 @@ from tests.system.shopper import Person, Town, registered
 from tests.system.wire import Wire
 from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform import aws
-from tradepost.platform.auth import STAFF, Role
+from tradepost.platform.auth import STAFF, Role, Scope
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,9 @@ def opened(stack: LocalStack) -> Iterator[Town]:
         registered(nobody, "admin@example.com")
         boto3.client("lambda").invoke(
             FunctionName="tradepost-local-users-grant_role",
-            Payload=json.dumps({"email": "admin@example.com", "role": "admin"}).encode(),
+            Payload=json.dumps(
+                {"email": "admin@example.com", "role": "admin", "vouched": True}
+            ).encode(),
         )
         session = nobody.post(
             "/v1/sessions", {"email": "admin@example.com", "password": "a long enough password"}
@@ -108,8 +110,11 @@ def tokens(stack: LocalStack, wire: Wire) -> dict[Role | None, str | None]:
         if role in STAFF:
             boto3.client("lambda").invoke(
                 FunctionName="tradepost-local-users-grant_role",
-                Payload=json.dumps({"email": who["email"], "role": role}).encode(),
+                Payload=json.dumps({"email": who["email"], "role": role, "vouched": True}).encode(),
             )
         callers[role] = said("/v1/sessions", **who)["access_token"]
+    every_scope = json.dumps({"name": "Everything", "scopes": [*Scope]}).encode()
+    made = wire.send("POST", "/v1/api-keys", every_scope, token=callers[Role.ADMIN])
+    callers[Role.PARTNER] = made.json()["api_key"]
     stack.drain()
     return callers

@@ -27,6 +27,8 @@ NOWHERE = {
     "number": "1",
     "endpoint_id": "whe_nosuchendpoint",
     "event_id": "evt_nosuchevent",
+    "address_id": "adr_nosuchaddress",
+    "key_id": "key_nosuchkey",
     "code": "NO-SUCH-CODE",
     "country": "ZZ",
 }
@@ -72,10 +74,32 @@ _PASSWORD = "seventeen purple herons"
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/users"): {"email": "new@example.com", "password": _PASSWORD, "name": "New"},
-    ("POST", "/v1/sessions"): {"email": "nobody@example.com", "password": _PASSWORD},
+    ("POST", "/v1/sessions"): {
+        "email": "nobody@example.com",
+        "password": _PASSWORD,
+        "device_token": "not-one",
+    },
     ("POST", "/v1/sessions/refresh"): {"refresh_token": "not-one", "nonce": "n" * 16},
     ("POST", "/v1/sessions/logout"): {"refresh_token": "not-one"},
     ("PATCH", "/v1/users/me"): {"name": "Another Name"},
+    ("POST", "/v1/email-confirmations"): {"code": "not-one"},
+    ("POST", "/v1/me/email"): {"email": "another@example.com", "password": "not the password"},
+    ("POST", "/v1/me/password"): {
+        "password": "not the password",
+        "new_password": _PASSWORD,
+        "refresh_token": "not-one",
+    },
+    ("POST", "/v1/password-resets"): {"email": "nobody@example.com"},
+    ("POST", "/v1/password-resets/completion"): {"code": "not-one", "new_password": _PASSWORD},
+    ("POST", "/v1/me/export"): {"password": "not the password"},
+    ("DELETE", "/v1/me"): {"password": "not the password"},
+    ("POST", "/v1/addresses"): {"address": _ADDRESS, "is_default": True},
+    ("PUT", "/v1/addresses/{address_id}"): {"address": _ADDRESS, "is_default": True},
+    ("POST", "/v1/api-keys"): {
+        "name": "Warehouse of Whitby",
+        "scopes": ["stock:write"],
+        "requests_per_minute": 600,
+    },
     ("PUT", "/v1/products/{handle}"): _PRODUCT,
     ("POST", "/v1/products/batch"): {"products": [{"handle": "mug", **_PRODUCT}]},
     ("PUT", "/v1/categories/{slug}"): {"title": "Kitchen", "parent": None},

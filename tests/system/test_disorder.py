@@ -16,6 +16,8 @@ from tests.system.faults import Faults, is_lost_before
 from tests.system.hearing import Consumer, Moment, consumed_queues
 from tests.system.kinds import Shop
 from tests.system.shopper import Person, Town
+from tradepost.kernel.clock import set_clock, utc_now
+from tradepost.platform.erasures import ERASED_AFTER
 
 SAMPLES = Path(__file__).parents[2] / "events" / "samples"
 
@@ -24,9 +26,14 @@ COPIES_MAX = 3
 
 # What the story below makes each consumer hear at least; others may hear more.
 HEARS = {
-    "carts-products": {"product.published.v2", "product.changed.v2", "product.withdrawn.v1"},
+    "carts-products": {
+        "product.published.v2",
+        "product.changed.v2",
+        "product.withdrawn.v1",
+        "user.erased.v1",
+    },
     "notifications-facts": {
-        "user.registered.v1",
+        "user.letter_due.v1",
         "order.confirmed.v1",
         "order.cancelled.v1",
         "shipment.dispatched.v1",
@@ -42,9 +49,10 @@ HEARS = {
         "shipment.dispatched.v1",
         "shipment.delivered.v1",
         "shipment.failed.v1",
+        "user.erased.v1",
     },
     "payments-facts": {"claim.accepted.v1"},
-    "shipping-facts": {"order.confirmed.v1"},
+    "shipping-facts": {"order.confirmed.v1", "order.anonymised.v1"},
 }
 
 
@@ -126,6 +134,23 @@ def claims(town: Town) -> None:
         claim = f"/v1/shipments/{order_id}/claims/{opened.json()['claim_id']}"
         asks(town.admin, f"{claim}/acceptance", {"amount": money(400)})
     town.settles()
+
+
+def somebody_leaves(town: Town) -> None:
+    """Have an account closed whose order is over, and its customer forgotten."""
+    customer = town.customer()
+    answer = customer.checks_out(customer.fills_cart(MUG=1))
+    town.settles()
+    asks(customer, f"/v1/orders/{answer.json()['order_id']}/cancellation", {"reason": "moving"})
+    town.settles()
+    left = customer.send("DELETE", "/v1/me", {"password": "a long enough password"})
+    assert left.status_code == 202, left.text
+    town.settles()
+    soon = utc_now() + ERASED_AFTER
+    set_clock(lambda: soon)
+    town.stack.pump.fire("tradepost-local-orders-sweep_erasures")
+    town.settles()
+    set_clock(None)
 
 
 def confirms(town: Town, guest: Person, order_id: str, answer: str) -> None:
@@ -214,6 +239,7 @@ def test_repeated_and_shuffled_news_ends_in_the_state_of_news_in_order(
         products_come_and_go(town.admin)
         people_buy(town)
         claims(town)
+        somebody_leaves(town)
     before = Moment(town.stack)
     assert consumer.types_heard >= HEARS.get(queue, set())
 

@@ -17,7 +17,7 @@ from infra.local.faults.plan import read_plan
 from infra.local.stack import LocalStack
 from tests.system.books import agree, items
 from tests.system.conftest import ROOT, opened
-from tests.system.shopper import Person, Town
+from tests.system.shopper import Town
 from tradepost.platform import aws
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_every_order_of_a_storm_ends_whole_when_it_is_over(town: Town) -> None:
     for guest, order_id, sku in zip(guests, orders, skus, strict=True):
         try:
             agree(town, guest, order_id, sku=sku)
-        except AssertionError as e:
+        except AssertionError:
             import traceback
 
             bad.append((order_id, sku, traceback.format_exc()[-900:]))

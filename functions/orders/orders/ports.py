@@ -68,6 +68,12 @@ class OrderRepository(Protocol):
     def count(self, status: OrderStatus, limit: int) -> int:
         """Count the orders in a status, up to `limit`."""
 
+    def anonymise(self, order: Order, event: Event) -> None:
+        """Store an order's next version without its person, and say so. Raises StaleError.
+
+        What people noted on it is gone before.
+        """
+
     def of_customer(
         self, customer_id: str, status: OrderStatus | None, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
@@ -77,6 +83,27 @@ class OrderRepository(Protocol):
         self, search: Search, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
         """List the orders that staff look for, newest first."""
+
+
+class Erasures(Protocol):
+    """The people to be forgotten."""
+
+    def due(self, now: datetime) -> Sequence[Erasure]:
+        """Tell whom to forget now."""
+
+    def postpone(self, user_id: str, now: datetime) -> None:
+        """Look again later."""
+
+    def finish(self, user_id: str) -> None:
+        """Look no more."""
+
+
+class Erasure(Protocol):
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def asked_at(self) -> datetime: ...
 
 
 class Prices(Protocol):

@@ -181,3 +181,11 @@ class Till(Protocol):
 
         Without an amount all that is left is. Raises ParcelNotPaidError: a definite no.
         """
+
+
+class CustomersWords(Protocol):
+    def of_order(self, order_id: str) -> list[str]:
+        """Read what the customer wrote in claims and returns."""
+
+    def forget(self, order_id: str) -> None:
+        """Remove what the customer wrote; the claims and returns stay. Safe to repeat."""

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from carts.model.bill import Bill, PricedLine
-from carts.model.cart import CART_LINES_MAX, QUANTITY_MAX, CartStatus
+from carts.model.cart import CART_LINES_MAX, QUANTITY_MAX, Cart, CartStatus
 from carts.model.checkout import Checkout, CheckoutStatus
 from carts.model.promotion import Inapplicable
 from carts.model.tax import TaxClass
 from carts.use_cases import Shown
+from tradepost.kernel.clock import to_text
 from tradepost.platform.bodies import (
+    Address,
     Amount,
     AmountGiven,
     PaymentMethod,
@@ -42,7 +44,6 @@ _CHECKOUT: dict[str, Any] = {
 }
 
 SKU = Annotated[str, Field(min_length=1, max_length=100)]
-Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 Region = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -76,19 +77,6 @@ class NewLines(RequestModel):
 
 class Merge(RequestModel):
     guest_token: str = Field(min_length=1, max_length=4096)
-
-
-class Address(RequestModel):
-    name: Printable
-    line1: Printable
-    line2: Printable | None = None
-    city: Printable
-    region: Printable | None = None
-    postal_code: Annotated[str, Field(min_length=1, max_length=20)]
-    country: str = Field(pattern=r"^[A-Z]{2}$")  # ISO 3166-1 alpha-2
-
-    def filled_in(self) -> dict[str, str]:
-        return {name: text for name, text in self.model_dump().items() if text is not None}
 
 
 class NewCheckout(RequestModel):
@@ -236,3 +224,20 @@ class CheckoutView(View):
             shipping_service=bill.shipping.service,
             line_count=checkout.line_count,
         )
+
+
+def exported(cart: Cart, checkouts: list[Checkout]) -> dict[str, Any]:
+    """Tell all that is kept of a person, to themselves."""
+    return {
+        "cart": [{"sku": line.sku, "quantity": line.quantity} for line in cart.lines],
+        "checkouts": [
+            {
+                "order_id": checkout.order_id,
+                "placed_at": to_text(checkout.placed_at),
+                "email": checkout.email,
+                "shipping_address": checkout.shipping_address,
+                "payment_method": checkout.payment_method,
+            }
+            for checkout in checkouts
+        ],
+    }

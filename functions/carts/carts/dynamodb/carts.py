@@ -18,6 +18,9 @@ from carts.dynamodb.items import (
     checkout_key,
     has_ended,
     line_chunks,
+    of_nobody,
+    reference_item,
+    reference_key,
     to_cart,
     to_checkout,
     to_priced,
@@ -44,6 +47,8 @@ _IS_PREVIOUS_VERSION = "#version = :previous_version"
 _IS_RUNNING = "#status = :running"
 _HAS_NOT_ENDED = "#status = :running OR #status = :under_review"
 _HAS_NOT_ENDED_AND_TOOK_NO_USES = f"({_HAS_NOT_ENDED}) AND attribute_not_exists(#redemptions)"
+_IS_OVER = "#status = :confirmed OR #status = :failed"
+_IS_NOT_FROZEN = "attribute_not_exists(pk) OR #status <> :frozen"
 _IS_FROZEN_BY = "#status = :frozen AND #order_id = :order_id"
 
 
@@ -101,7 +106,11 @@ class DynamoDBCarts:
             raise StaleError("a cart changed since it was read") from error
 
     def begin_checkout(self, cart: Cart, checkout: Checkout) -> Checkout:
-        new_items = [checkout_item(checkout), *line_chunks(checkout)]
+        new_items = [
+            checkout_item(checkout),
+            *line_chunks(checkout),
+            reference_item(checkout.customer_id, checkout.order_id),
+        ]
         puts: list[Any] = [
             {
                 "Put": {
@@ -226,6 +235,67 @@ class DynamoDBCarts:
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+
+    def checkouts_of(self, customer_id: str) -> list[Checkout]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :checkout)",
+            ExpressionAttributeValues=to_item(
+                {":pk": cart_key(customer_id)["pk"], ":checkout": "CHECKOUT#"}
+            ),
+            ConsistentRead=True,
+        )
+        references = [from_item(item) for page in pages for item in page["Items"]]
+        found = [self.checkout(reference["order_id"]) for reference in references]
+        return [checkout for checkout in found if checkout is not None]
+
+    def anonymise_checkout(self, checkout: Checkout) -> None:
+        forgotten = {
+            "email": "",
+            "shipping_address": of_nobody(checkout.shipping_address),
+            "payment_method": "",
+            "fingerprint": "",
+        }
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(checkout_key(checkout.order_id)),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in forgotten),
+                ConditionExpression=_IS_OVER,
+                ExpressionAttributeNames={
+                    **{f"#{name}": name for name in forgotten},
+                    "#status": "status",
+                },
+                ExpressionAttributeValues=to_item(
+                    {
+                        **{f":{name}": value for name, value in forgotten.items()},
+                        ":confirmed": CheckoutStatus.CONFIRMED,
+                        ":failed": CheckoutStatus.FAILED,
+                    }
+                ),
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError("the checkout is not over") from error
+        # unconditional: what it refers to has been forgotten, however often.
+        self._client.delete_item(
+            TableName=self._table,
+            Key=to_item(reference_key(checkout.customer_id, checkout.order_id)),
+        )
+
+    def forget(self, cart_id: str) -> bool:
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key=to_item(cart_key(cart_id)),
+                ConditionExpression=_IS_NOT_FROZEN,
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item({":frozen": CartStatus.FROZEN}),
+            )
+        except ClientError as error:
+            failed_conditions(error)
+            return False
+        return True
 
     def due(self, at: datetime, limit: int) -> list[tuple[str, str]]:
         found = RUNNING.read(self._client, self._table, "RUNNING", at, limit // BUCKETS)

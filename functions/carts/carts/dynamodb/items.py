@@ -29,6 +29,19 @@ def checkout_key(order_id: str) -> dict[str, str]:
     return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
 
 
+def reference_key(customer_id: str, order_id: str) -> dict[str, str]:
+    return {"pk": f"CART#{customer_id}", "sk": f"CHECKOUT#{order_id}"}
+
+
+def reference_item(customer_id: str, order_id: str) -> Item:
+    return {**reference_key(customer_id, order_id), "order_id": order_id}
+
+
+def of_nobody(address: dict[str, str]) -> dict[str, str]:
+    """Leave of an address what says nothing of a person: the country, which its tax was due to."""
+    return {"country": address["country"]} if "country" in address else {}
+
+
 def cart_item(cart: Cart) -> Item:
     return {
         **cart_key(cart.cart_id),
