@@ -110,3 +110,8 @@ def _line(priced: PricedLine) -> dict[str, Any]:
     if priced.tax_minor:
         told["tax_minor"] = priced.tax_minor
     return told
+
+
+class ErasedUser(Fact):
+    user_id: str
+    occurred_at: AwareDatetime

@@ -251,8 +251,8 @@ class Cart:
         return replace(self, lines=(), codes=(), expires_at=None)
 
     def kept(self, at: datetime) -> Cart:
-        """Return the cart with its time begun anew."""
-        return replace(self, expires_at=at + CART_KEPT)
+        """Return the cart with its time begun anew, in whole seconds as it is stored."""
+        return replace(self, expires_at=(at + CART_KEPT).replace(microsecond=0))
 
     def frozen_for(self, order_id: str) -> Cart:
         self._require_open()
