@@ -16,7 +16,7 @@ from inventory.dynamodb import DynamoDBStock
 from inventory.model import HoldLine, HoldLostError, HoldReleasedError, HoldState
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
 from inventory.use_cases import holds as holds_module
-from tests.integration.inventory.stockroom import reserves
+from tests.integration.inventory.stockroom import adds, reserves
 from tests.integration.tables import tables
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform.dynamodb import from_item
@@ -314,7 +314,7 @@ def test_what_an_edit_holds_is_left_to_it_however_long_it_takes(
 ) -> None:
     holds(stock)
     use_cases.commit_stock("ord_1", stock=stock)
-    use_cases.hold_added("ord_1", 1, [HoldLine("LAMP", 2)], stock=stock, now=lambda: NOON)
+    adds(stock, "ord_1", 1, [HoldLine("LAMP", 2)], NOON)
     orders = Standing(ord_1=status)
 
     for minutes in (0, 1, 31):
