@@ -4,6 +4,10 @@ PORT ?= 8000
 STAGE ?= dev
 BIN := .venv/bin
 
+# A process per core, each with whole modules: what a module's tests share is built once.
+WORKERS ?= auto
+TESTS := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope --durations=15
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -28,8 +32,8 @@ run: .venv/installed ## Start the shop on http://localhost:8000 (PORT=8123 for a
 	@$(BIN)/tradepost dev --port $(PORT)
 
 .PHONY: test
-test: .venv/installed ## Run all tests
-	@$(BIN)/python -m pytest
+test: .venv/installed ## Run all tests, on all cores (WORKERS=1 for one)
+	@$(TESTS)
 
 .PHONY: check
 check: .venv/installed ## Format, lint, types, import rules and all tests: what CI runs
@@ -37,7 +41,7 @@ check: .venv/installed ## Format, lint, types, import rules and all tests: what 
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest
+	@$(TESTS)
 
 .PHONY: format
 format: .venv/installed ## Put the code in the house's format

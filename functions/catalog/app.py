@@ -14,13 +14,25 @@ from catalog.api import (
     BATCH_BODY_BYTES_MAX,
     PRODUCT_BODY_BYTES_MAX,
     Batch,
+    CategoryBody,
     ExportQuery,
+    PictureBody,
     ProductBody,
     ProductsQuery,
     Rebuild,
+    UploadedBody,
     content_of,
 )
 from catalog.dynamodb import DynamoDBProducts, read_product
+from catalog.dynamodb_categories import DynamoDBCategories
+from catalog.model.category import (
+    CategoriesChangedError,
+    CategoryInUseError,
+    CategoryNotFoundError,
+    InvalidCategoryError,
+    Place,
+)
+from catalog.model.picture import InvalidPictureError, PictureNotFoundError
 from catalog.model.product import (
     Content,
     InvalidProductError,
@@ -30,25 +42,33 @@ from catalog.model.product import (
     TooManySKUChangesError,
     VersionMismatchError,
 )
+from catalog.picture_store import S3Pictures
 from catalog.search import DynamoDBSearch
-from catalog.use_cases import editing, searching
+from catalog.use_cases import editing, filing, picturing, searching
 from catalog.views import (
     BatchView,
     CategoriesView,
     ExportView,
+    PlaceView,
     ProductsView,
     ProductView,
     RebuiltView,
+    UploadView,
     WrittenProductView,
     batch_view,
+    categories_view,
     export_view,
+    place_view,
     product_view,
+    upload_view,
     written_view,
 )
 from tradepost.kernel.clock import utc_now
+from tradepost.kernel.errors import StaleError
+from tradepost.kernel.ids import new_id
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IfMatch
-from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.auth import PUBLIC, Role, Scope
 from tradepost.platform.cache import CacheSettings, Policy
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import from_item
@@ -74,6 +94,17 @@ def index() -> DynamoDBSearch:
 
 
 @functools.cache
+def categories() -> DynamoDBCategories:
+    return DynamoDBCategories(aws.dynamodb(), os.environ["CATALOG_TABLE"])
+
+
+@functools.cache
+def pictures() -> S3Pictures:
+    signer = aws.s3_signing_for(os.environ["PICTURES_ENDPOINT"])
+    return S3Pictures(aws.s3(), signer, os.environ["PICTURES_BUCKET"])
+
+
+@functools.cache
 def answers() -> PublicAnswers:
     settings = CacheSettings(
         policy=Policy(os.environ["CATALOG_CACHE_POLICY"]),
@@ -82,7 +113,7 @@ def answers() -> PublicAnswers:
         fresh_seconds=int(os.environ["CATALOG_CACHE_SECONDS"]),
         absent_seconds=int(os.environ["CATALOG_CACHE_ABSENT_SECONDS"]),
     )
-    return PublicAnswers(products(), index(), settings, now=utc_now)
+    return PublicAnswers(products(), index(), categories(), settings, now=utc_now)
 
 
 @app.get("/v1/products", roles=PUBLIC, cacheable=True, refusals=(InvalidCursorError,))
@@ -103,7 +134,10 @@ def show_product(handle: str) -> Reply[ProductView]:
 
 @app.get("/v1/categories", roles=PUBLIC, cacheable=True)
 def list_categories() -> Reply[CategoriesView]:
-    """List the categories and how many products on sale each has."""
+    """List the categories that lead to products on sale, and how many each has itself.
+
+    A category is browsed with all that are in it.
+    """
     return answers().categories()
 
 
@@ -111,12 +145,13 @@ def list_categories() -> Reply[CategoriesView]:
 def show_product_to_staff(handle: str) -> Reply[ProductView]:
     """Show a product, on sale or not, as the last write left it, with its version as `ETag`."""
     product = editing.show_to_staff(handle, products=products())
-    return Reply(product_view(product), headers={"ETag": f'"{product.version}"'})
+    return Reply(product_view(product), headers=_version(product.version))
 
 
 @app.put(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     refusals=(
         InvalidProductError,
         SKUTakenError,
@@ -143,12 +178,13 @@ def put_product(
         now=utc_now,
     )
     answers().forget([handle])
-    return Reply(written_view(product, outcome), headers={"ETag": f'"{product.version}"'})
+    return Reply(written_view(product, outcome), headers=_version(product.version))
 
 
 @app.post(
     "/v1/products/batch",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     repeatable="a product that has this content already is left as it is",
     body_bytes_max=BATCH_BODY_BYTES_MAX,
 )
@@ -169,6 +205,7 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
 @app.delete(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     status=204,
     refusals=(ProductNotFoundError, VersionMismatchError, StaleProductError),
 )
@@ -184,7 +221,111 @@ def withdraw_product(handle: str, if_match: IfMatch | None, correlation_id: str)
     answers().forget([handle])
 
 
-@app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
+@app.get("/v1/staff/categories", roles={Role.ADMIN})
+def list_all_categories() -> Reply[CategoriesView]:
+    """List all categories, empty ones too, with the version of their descriptions as `ETag`."""
+    found, version = filing.list_all_categories(categories=categories(), index=index())
+    return Reply(categories_view(found), headers=_version(version))
+
+
+@app.put(
+    "/v1/categories/{slug}",
+    roles={Role.ADMIN},
+    refusals=(InvalidCategoryError, CategoriesChangedError, StaleError),
+)
+def put_category(slug: str, body: CategoryBody, if_match: IfMatch | None) -> Reply[PlaceView]:
+    """Describe a category, rename it, or move it with all that is in it.
+
+    Products name the slug, which stays. `If-Match` is the version of all descriptions.
+    """
+    place = Place(slug, body.title, body.parent)
+    tree = filing.put_category(place, version=if_match, categories=categories())
+    answers().forget_listings()
+    return Reply(place_view(place), headers=_version(tree.version))
+
+
+@app.delete(
+    "/v1/categories/{slug}",
+    roles={Role.ADMIN},
+    status=204,
+    refusals=(CategoryNotFoundError, CategoryInUseError, CategoriesChangedError, StaleError),
+)
+def delete_category(slug: str, if_match: IfMatch | None) -> None:
+    """Forget a category that no product, on sale or not, and no other category is in."""
+    filing.delete_category(slug, version=if_match, categories=categories(), index=index())
+    answers().forget_listings()
+
+
+@app.post(
+    "/v1/products/{handle}/pictures",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
+    status=201,
+    repeatable="nothing is stored: a repeat makes another address, and one not used is forgotten",
+    refusals=(ProductNotFoundError,),
+)
+def begin_upload(handle: str, body: PictureBody) -> UploadView:
+    """Get an address to upload a picture of a product to: JPEG, PNG, GIF or WebP.
+
+    `PUT` the bytes there with the headers told, then add the picture under its id.
+    """
+    upload = picturing.begin_upload(
+        handle,
+        body.content_type,
+        body.bytes,
+        products=products(),
+        pictures=pictures(),
+        now=utc_now,
+        new_id=new_id,
+    )
+    return upload_view(upload)
+
+
+@app.put(
+    "/v1/products/{handle}/pictures/{picture_id}",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
+    refusals=(
+        ProductNotFoundError,
+        PictureNotFoundError,
+        InvalidPictureError,
+        InvalidProductError,
+        VersionMismatchError,
+        StaleProductError,
+    ),
+)
+def add_picture(
+    handle: str,
+    picture_id: str,
+    body: UploadedBody,
+    if_match: IfMatch | None,
+    correlation_id: str,
+) -> Reply[WrittenProductView]:
+    """Put an uploaded picture behind the product's others.
+
+    What is no picture, whatever it was called, is refused. `PUT` of the product orders its
+    pictures, changes their words and leaves them out.
+    """
+    product, outcome = picturing.add_picture(
+        handle,
+        picture_id,
+        body.alt,
+        version=if_match,
+        correlation_id=correlation_id,
+        products=products(),
+        pictures=pictures(),
+        now=utc_now,
+    )
+    answers().forget([handle])
+    return Reply(written_view(product, outcome), headers=_version(product.version))
+
+
+@app.get(
+    "/v1/products-export",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_READ,
+    refusals=(InvalidCursorError,),
+)
 def export_products(query: ExportQuery) -> ExportView:
     """List all products, on sale or not, as `PUT` and the batch take them."""
     after = read_cursor(query.cursor, _EXPORT)
@@ -242,3 +383,7 @@ def relay_overdue(_event: CloudWatchEvent) -> None:
     outbox.relay_overdue(
         table=os.environ["CATALOG_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"]
     )
+
+
+def _version(version: int) -> dict[str, str]:
+    return {"ETag": f'"{version}"'}

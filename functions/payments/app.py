@@ -16,11 +16,13 @@ from payments.bank import BankAnswerError
 from payments.dynamodb import DynamoDBPayments
 from payments.messages import (
     AcceptedClaim,
+    DueSupplement,
     EditRefund,
+    EditSupplement,
     OrderCapture,
-    OrderPayment,
     OwnedOrderPayment,
     ReturnRefund,
+    UndoneOrderPayment,
 )
 from payments.model import (
     CaptureRefusedError,
@@ -111,11 +113,11 @@ def webhook_secrets() -> list[str]:
 
 @app.get("/v1/payments/{order_id}", roles=_CASHIERS, refusals=(PaymentNotFoundError,))
 def get_payment(order_id: str) -> PaymentView:
-    """Show an order's payment with its refunds and its ledger entries."""
-    payment = payments().get(order_id)
-    if payment is None:
+    """Show an order's payments with their refunds and their ledger entries."""
+    paid = payments().of_order(order_id)
+    if not paid:
         raise PaymentNotFoundError(order_id)
-    return PaymentView.of(payment, payments().refunds(order_id), payments().entries(order_id))
+    return PaymentView.of(paid, payments().refunds(order_id), payments().entries(order_id))
 
 
 @app.post(
@@ -134,7 +136,7 @@ def get_payment(order_id: str) -> PaymentView:
 def refund_payment(
     order_id: str, body: RefundRequest, caller: Caller, idempotency_key: IdempotencyKey
 ) -> RefundView:
-    """Send part or all of a captured payment back to the customer."""
+    """Send part or all of what an order has paid back to the customer."""
     refund = use_cases.refund_payment(
         order_id,
         body.amount.to_money(),
@@ -271,12 +273,49 @@ def capture_payment(step: OrderCapture) -> None:
 
 
 @app.step
-def void_payment(step: OrderPayment) -> None:
+def void_payment(step: UndoneOrderPayment) -> None:
     """Give the money back: void what is authorized, refund what was captured."""
-    use_cases.void_payment(
+    use_cases.void_payments(
         step.order_id,
         currency=step.payment.currency,
         correlation_id=step.correlation_id,
+        edit=step.edit,
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+
+
+@app.step
+def authorize_supplement(step: DueSupplement) -> None:
+    """Set aside what an edit adds to its order's price, or raise PaymentDeclinedError."""
+    use_cases.authorize_supplement(
+        step.order_id,
+        step.number,
+        Money(step.amount_minor, step.currency),
+        step.method,
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+
+
+@app.step
+def capture_supplement(step: EditSupplement) -> None:
+    """Take what was set aside for an edit, or raise CaptureRefusedError."""
+    use_cases.capture_payment(
+        step.order_id, edit=step.number, payments=payments(), provider=provider(), now=utc_now
+    )
+
+
+@app.step
+def void_supplement(step: EditSupplement) -> None:
+    """Give back what an edit took, and bar it from taking anything later."""
+    use_cases.void_payment(
+        step.order_id,
+        currency=step.currency,
+        correlation_id=step.correlation_id,
+        edit=step.number,
         payments=payments(),
         provider=provider(),
         now=utc_now,
@@ -338,19 +377,19 @@ def charges_between(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function(name="settle")
 def settle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Enter what the provider has of an order's money and our book does not; tell how it stands."""
-    payment = use_cases.repair_payment(
+    own, *_ = use_cases.repair_payments(
         event["order_id"], payments=payments(), provider=provider(), now=utc_now
     )
-    return facts.of_payment(payment)
+    return facts.of_payment(own)
 
 
 @app.lambda_function(name="give_back")
 def give_back(event: dict[str, Any], _context: object) -> None:
-    """Void or refund an order's payment: asked for when nothing is sold for it."""
+    """Void or refund an order's payments: asked for when nothing is sold for it."""
     payment = payments().get(event["order_id"])
     if payment is None:
         return
-    use_cases.void_payment(
+    use_cases.void_payments(
         payment.order_id,
         currency=payment.amount.currency,
         correlation_id=event["correlation_id"],
@@ -375,13 +414,29 @@ def on_fact(event: SQSEvent) -> dict[str, Any]:
 
 
 def _pay_accepted_claim(message: str) -> None:
+    """Pay a claim, or what is left: staff promised it by what the order cost, whatever else of
+    that went back since."""
     claim = AcceptedClaim.model_validate_json(message)
-    _refund(claim, reason="claim accepted", reference=f"claim:{claim.claim_id}")
+    paid = use_cases.refund_up_to(
+        claim.order_id,
+        Money(claim.amount_minor, claim.currency),
+        reason="claim accepted",
+        reference=f"claim:{claim.claim_id}",
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+    if paid.amount_minor < claim.amount_minor:
+        logger.warning(
+            "claim paid in part",
+            order_id=claim.order_id,
+            claim_id=claim.claim_id,
+            amount_minor=claim.amount_minor,
+            paid_minor=paid.amount_minor,
+        )
 
 
-def _refund(
-    owed: ReturnRefund | EditRefund | AcceptedClaim, *, reason: str, reference: str
-) -> None:
+def _refund(owed: ReturnRefund | EditRefund, *, reason: str, reference: str) -> None:
     """Send back what somebody else has decided is owed, once per reference."""
     use_cases.refund_payment(
         owed.order_id,

@@ -14,11 +14,12 @@ from pathlib import Path
 import boto3
 import httpx
 import typer
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from infra.cli import local_stripe
 from infra.cli.faults import plan_in
-from infra.cli.importer import load
+from infra.cli.importing.loading import load
 from infra.cli.outside import outside
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import CONTENT_TYPE, picture
@@ -70,6 +71,7 @@ def open_shop(
     """
     try:
         parameters = local_stripe.parameters() if stripe else {}
+        parameters |= {"PicturesEndpoint": f"http://localhost:{port}/_aws"}
         faults = None if plan is None else plan_in(plan)
     except (local_stripe.NoStripeError, PlanError) as error:
         ERR.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
@@ -95,12 +97,17 @@ def open_shop(
                 stack,
                 f"{url}/_aws",
                 about={"staff": {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}},
-                documents=[documentation(stack.functions.apps.values()), _picture, _doormat],
+                documents=[
+                    documentation(stack.functions.apps.values()),
+                    _picture,
+                    _uploaded,
+                    _doormat,
+                ],
                 administrator=(STAFF_EMAIL, STAFF_PASSWORD),
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
-                staff = _appointed(shop)
+                staff = appointed(shop)
                 if not empty:
                     _stocked(staff)
             _welcome(url, method="pm_card_visa" if stripe else "pm_card_ok", empty=empty)
@@ -127,7 +134,7 @@ def _shop_in_process(site: LocalSite) -> Iterator[Shop]:
         shop.close()
 
 
-def _appointed(shop: Shop) -> Session:
+def appointed(shop: Shop) -> Session:
     """Make the local administrator, the way an operator does on AWS."""
     account = {"email": STAFF_EMAIL, "password": STAFF_PASSWORD, "name": "Local administrator"}
     try:
@@ -137,7 +144,7 @@ def _appointed(shop: Shop) -> Session:
             raise
     boto3.client("lambda").invoke(
         FunctionName="tradepost-local-users-grant_role",
-        Payload=f'{{"email": "{STAFF_EMAIL}", "role": "admin"}}'.encode(),
+        Payload=f'{{"email": "{STAFF_EMAIL}", "role": "admin", "vouched": true}}'.encode(),
     )
     return session_of(shop, STAFF_EMAIL, STAFF_PASSWORD)
 
@@ -166,6 +173,17 @@ def _doormat(path: str) -> tuple[str, bytes] | None:
 def _picture(path: str) -> tuple[str, bytes] | None:
     drawn = picture(path) if path.startswith("/demo/") else None
     return None if drawn is None else (CONTENT_TYPE, drawn)
+
+
+def _uploaded(path: str) -> tuple[str, bytes] | None:
+    """Show a picture that a merchant uploaded, as the distribution does on AWS."""
+    if not path.startswith("/pictures/"):
+        return None
+    try:
+        found = boto3.client("s3").get_object(Bucket=os.environ["PICTURES_BUCKET"], Key=path[1:])
+    except ClientError:
+        return None
+    return found["ContentType"], found["Body"].read()
 
 
 def _welcome(url: str, *, method: str, empty: bool) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -52,9 +53,8 @@ class Shop:
         transport: httpx.BaseTransport | None = None,
         pause: Pause = time.sleep,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ShopUnreachableError(f"{url} is no address of a shop: begin it with http://")
         self.url = url.rstrip("/")
+        self._fault = _fault_of(url)
         self.pause = pause
         self.server_errors = 0
         self._counting = threading.Lock()
@@ -86,6 +86,8 @@ class Shop:
         ShopUnreachableError
             No shop answered, however often it was asked.
         """
+        if self._fault is not None:
+            raise ShopUnreachableError(self._fault)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -173,6 +175,16 @@ def _read(request: str, answer: httpx.Response) -> Json:
         str(document.get("code", "unknown")),
         str(document.get("detail", document.get("message", answer.reason_phrase))),
     )
+
+
+def _fault_of(url: str) -> str | None:
+    """Tell why an address can be no shop's, whoever is asked there; None if it may be one."""
+    if not url.startswith(("http://", "https://")):
+        return f"{url} is no address of a shop: begin it with http://"
+    try:
+        return None if urlsplit(url).hostname else f"{url} names no shop"
+    except ValueError as error:
+        return f"{url} is no address: {error}"
 
 
 def _retry_after_seconds(answer: httpx.Response) -> float:

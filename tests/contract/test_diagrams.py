@@ -7,12 +7,13 @@ import re
 
 import pytest
 
-from carts.model import CartStatus, CheckoutStatus
-from inventory.model import HoldState
+from carts.model.cart import CartStatus
+from carts.model.checkout import CheckoutStatus
+from inventory.model import HoldState, Standing
 from notifications.deliveries import DeliveryStatus
 from notifications.endpoints import EndpointStatus
 from orders import model as orders_model
-from orders.model import OrderStatus
+from orders.model import EditStatus, OrderStatus
 from payments import model as payments_model
 from payments.model import PaymentStatus, RefundStatus
 from shipping.model import claim, returns, shipment
@@ -31,10 +32,12 @@ DRAWN_MACHINES = {
 
 # Drawn by hand, because the code has no table of them: at least the states are the code's.
 BY_HAND = {
+    "Edit": EditStatus,
     "Refund": RefundStatus,
     "Cart": CartStatus,
     "Checkout": CheckoutStatus,
     "Hold": HoldState,
+    "Stock of a SKU": Standing,
     "Webhook endpoint": EndpointStatus,
     "Webhook delivery": DeliveryStatus,
 }

@@ -125,6 +125,23 @@ def test_the_reasons_of_a_failed_checkout_are_those_that_orders_gives():
     assert len(listed) == len(given)
 
 
+def test_the_reasons_of_a_refused_edit_are_those_that_orders_gives():
+    of_steps = {"out_of_stock", "payment_declined", "insufficient_funds", "capture_refused"}
+    given = {
+        *of_steps,
+        *orders_model._REASONS_OF_EDITS.values(),
+        orders_model._FAULT_OF_AN_EDIT,
+        orders_model.PARCEL_PACKED,
+        *(set(orders_model.Cancelled) - {orders_model.Cancelled.TOO_LATE}),
+    }
+
+    listed = [code(row[0]) for row in rows(sections("problems.md")["Reasons of a refused edit"])]
+
+    assert of_steps < set(orders_model._REASONS.values())
+    assert set(listed) == given
+    assert len(listed) == len(given)
+
+
 @pytest.mark.parametrize("path", context_modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_fact_of_a_refusal_is_named_as_what_every_problem_says(path):
     facts = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,16 +28,20 @@ _ENVIRONMENT = {
 }
 
 
+@functools.cache
+def _resources() -> Any:
+    return load_template(TEMPLATE)["Resources"]
+
+
 @contextmanager
 def tables(*contexts: str) -> Iterator[Any]:
     """Create the tables of these contexts, named after them; yield a DynamoDB client."""
     corrections.install()
-    resources = load_template(TEMPLATE)["Resources"]
     with patch.dict(os.environ, _ENVIRONMENT), mock_aws():
         aws.forget_clients()
         client = boto3.client("dynamodb")
         for context in contexts:
-            properties = resources[f"{context.capitalize()}Table"]["Properties"]
+            properties = _resources()[f"{context.capitalize()}Table"]["Properties"]
             request = {
                 name: properties[name]
                 for name in (

@@ -38,9 +38,10 @@ def items(context: str, pk: str) -> dict[str, dict[str, Any]]:
     return {item["sk"]: item for item in found}
 
 
-def provider_charge(order_id: str) -> dict[str, Any] | None:
+def provider_charge(order_id: str, edit: int = 0) -> dict[str, Any] | None:
     """Read the provider's own book: what it did, whatever we believe."""
-    reference = derived_id("sim", f"open#{order_id}#1")
+    charged = f"{order_id}+{edit}" if edit else order_id
+    reference = derived_id("sim", f"open#{charged}#1")
     return items("simulators", f"CHARGE#{reference}").get("CHARGE")
 
 
@@ -55,15 +56,17 @@ def agree(
     order_id: str,
     *,
     sku: str,
+    added: str | None = None,
     set_aside: bool = False,
     mails_may_repeat: bool = False,
 ) -> str:
     """Check that an order has ended and that all books tell the same end; return it.
 
-    The order is of one SKU, which no other order has touched, and the mails of this order are
-    the only ones the buyer was sent about it. `set_aside` says that it needed attention once:
-    then its cart was given back empty. `mails_may_repeat` says that somebody died between sending
-    a mail and noting it, which no key of SES's makes one.
+    The order is of one SKU, and of one more that an edit may have `added`; no other order has
+    touched them, and the mails of this order are the only ones the buyer was sent about it.
+    `set_aside` says that it needed attention once: then its cart was given back empty.
+    `mails_may_repeat` says that somebody died between sending a mail and noting it, which no key
+    of SES's makes one.
     """
     order = items("orders", f"ORDER#{order_id}")["ORDER"]
     sold = order["status"] != "CANCELLED"
@@ -71,7 +74,8 @@ def agree(
     assert order["status"] in ENDS, order
     assert "unfinished" not in order, order
     _carts_agree(buyer, order, sold, set_aside)
-    _stock_agrees(order_id, sku, sold)
+    for one in (sku, *([added] if added else [])):
+        _stock_agrees(order_id, one, sold)
     _money_agrees(order, sold)
     _parcel_agrees(order, sold)
     _all_was_told(town, order, sold, mails_may_repeat)
@@ -99,24 +103,39 @@ def _stock_agrees(order_id: str, sku: str, sold: bool) -> None:
     moved: Counter[str] = Counter()
     for item in [*hold.values(), *shelf.values()]:
         for movement in item.get("movements", ()):
-            moved.update(available=movement["available"], held=movement["held"])
-    chunks = [item for sk, item in hold.items() if sk.startswith("CHUNK#")]
-    lines = [line for chunk in chunks for line in chunk["lines"]]
+            if movement["sku"] == sku:
+                moved.update(available=movement["available"], held=movement["held"])
+    chunks = {sk: item for sk, item in hold.items() if sk.startswith("CHUNK#")}
+    bought = [item["state"] for sk, item in chunks.items() if "EDIT" not in sk]
+    added = [item["state"] for sk, item in chunks.items() if "EDIT" in sk]
+    kept = [item for item in chunks.values() if item["state"] == "COMMITTED"]
+    lines = [line for chunk in kept for line in chunk["lines"] if line["sku"] == sku]
     received = sum(
         movement["available"] + movement["held"]
         for item in shelf.values()
         for movement in item.get("movements", ())
     )
-    taken = sum(line["quantity"] for line in lines) if sold else 0
+    taken = sum(line["quantity"] for line in lines)
+    chunks_of_lines = items("orders", f"ORDER#{order_id}").items()
+    ordered = sum(
+        line["quantity"]
+        for sk, item in chunks_of_lines
+        if sk.startswith("LINES#")
+        for line in item["lines"]
+        if line["sku"] == sku
+    )
 
-    assert {chunk["state"] for chunk in chunks} == {"COMMITTED" if sold else "RELEASED"}
+    assert set(bought) == {"COMMITTED" if sold else "RELEASED"}
+    # What an edit held that came to nothing has gone back.
+    assert set(added) <= ({"COMMITTED", "RELEASED"} if sold else {"RELEASED"})
+    assert taken == (ordered if sold else 0)
     assert (level["available"], level["held"]) == (received - taken, 0)
     assert (level["available"], level["held"]) == (moved["available"], moved["held"])
 
 
 def _money_agrees(order: dict[str, Any], sold: bool) -> None:
     book = items("payments", f"PAYMENT#{order['order_id']}")
-    payment = book["PAYMENT"]
+    paid = [item for sk, item in book.items() if sk.startswith("PAYMENT")]
     entries = [item for sk, item in book.items() if sk.startswith("ENTRY#")]
     refunds = [item for sk, item in book.items() if sk.startswith("REFUND#")]
     receivable = sum(
@@ -126,16 +145,17 @@ def _money_agrees(order: dict[str, Any], sold: bool) -> None:
         if leg["account"] == "provider_receivable"
     )
     kept = order["total_minor"] if sold else 0
-    charge = provider_charge(order["order_id"]) or {}
 
-    assert payment["captured_minor"] - payment["refunded_minor"] == kept
-    assert payment["refundable_minor"] == kept
+    assert sum(one["captured_minor"] - one["refunded_minor"] for one in paid) == kept
+    assert sum(one["refundable_minor"] for one in paid) == kept
     assert receivable == kept
     assert all(sum(leg["amount_minor"] for leg in entry["legs"]) == 0 for entry in entries)
     assert {refund["status"] for refund in refunds} <= {"SUCCEEDED"}
-    assert charge.get("captured_minor", 0) == payment["captured_minor"]
-    assert charge.get("refunded_minor", 0) == payment["refunded_minor"]
-    assert charge.get("status", "VOIDED") in ENDS_OF_A_CHARGE[payment["status"]]
+    for payment in paid:
+        charge = provider_charge(order["order_id"], payment["edit"]) or {}
+        assert charge.get("captured_minor", 0) == payment["captured_minor"]
+        assert charge.get("refunded_minor", 0) == payment["refunded_minor"]
+        assert charge.get("status", "VOIDED") in ENDS_OF_A_CHARGE[payment["status"]]
 
 
 def _parcel_agrees(order: dict[str, Any], sold: bool) -> None:

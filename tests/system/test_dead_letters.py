@@ -13,8 +13,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
-from carts.dynamodb import DynamoDBCarts
-from carts.model import Offer
+from carts.dynamodb import DynamoDBPriceBook
+from carts.model.cart import Offer
 from infra.cli.dead_letters import queues
 from infra.cli.main import app
 from tests.system.shopper import Town
@@ -66,20 +66,20 @@ def waiting(queue: str) -> int:
 
 def fails_at(patch: pytest.MonkeyPatch, fails: Callable[[Offer], bool]) -> None:
     """Give the consumer a bug: it cannot take these offers."""
-    put_offer = DynamoDBCarts.put_offer
+    put_offer = DynamoDBPriceBook.put_offer
 
-    def stumble(self: DynamoDBCarts, offer: Offer, *news: Any) -> None:
+    def stumble(self: DynamoDBPriceBook, offer: Offer, *news: Any) -> None:
         if fails(offer):
             raise RuntimeError("on purpose")
         put_offer(self, offer, *news)
 
-    patch.setattr(DynamoDBCarts, "put_offer", stumble)
+    patch.setattr(DynamoDBPriceBook, "put_offer", stumble)
 
 
 def on_sale(skus: list[str]) -> dict[str, int]:
     """Ask carts what each costs; those it does not sell are left out."""
-    found = DynamoDBCarts(boto3.client("dynamodb"), "tradepost-local-carts").offers(skus)
-    return {sku: offer.unit_price.amount_minor for sku, offer in found.items()}
+    book = DynamoDBPriceBook(boto3.client("dynamodb"), "tradepost-local-carts")
+    return {sku: offer.unit_price.amount_minor for sku, offer in book.prices(skus).offers.items()}
 
 
 def published(number: int) -> str:

@@ -178,6 +178,37 @@ def test_two_parcels_are_captured_as_they_leave_and_sum_to_the_total(
     assert order.statuses == ["DELIVERED", "DELIVERED"]
 
 
+@captured_on_leaving
+def test_parcels_of_a_discounted_taxed_order_are_captured_as_its_total_to_the_penny(
+    town: Town,
+) -> None:
+    """Three mugs at 12.50 less 2.00, and 8.875 % on top: 38.65, which three do not divide."""
+    promotion = {"kind": "amount", "amounts": [{"amount_minor": 200, "currency": "GBP"}]}
+    rate = {"tax_class": "standard", "rate_ppm": 88_750, "valid_from": "2020-01-01"}
+    since = {"starts_at": "2020-01-01T00:00:00Z"}
+    assert town.admin.put("/v1/staff/promotions/TWO-OFF", promotion | since).status_code == 200
+    table = {"prices_include_tax": False, "rates": [rate]}
+    assert town.admin.put("/v1/staff/taxes/NO", table).status_code == 200
+    guest = town.guest()
+    guest.fills_cart(MUG=3)
+    guest.put("/v1/cart/promotions/TWO-OFF", None)
+    order_id = guest.checks_out(3865, country="NO").json()["order_id"]
+    town.settles()
+    number = guest.get(f"/v1/shipments/{order_id}").json()["tracking_number"]
+    order = Split(town, guest, order_id, number)
+    captured = []
+
+    for parcel in (2, 3):
+        order.splits(key=f"key-{parcel}")
+        captured.append(order.captured[0])
+    for parcel in (2, 3, 1):
+        assert order.dispatches(parcel).status_code == 200
+
+    assert captured == [1289, 1289 + 1288]
+    assert order.captured == all_three(3865)
+    assert order.charge == ("CAPTURED", 3865, 0)
+
+
 def test_an_order_that_is_not_split_leaves_in_one_parcel(town: Town, on_dispatch: bool) -> None:
     order = buys(town)
 

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from catalog.api import ProductsQuery
 from catalog.model.product import ProductNotFoundError
-from catalog.ports import ProductRepository, SearchIndex
-from catalog.use_cases import editing
+from catalog.ports import CategoryRepository, ProductRepository, SearchIndex
+from catalog.use_cases import editing, filing
 from catalog.views import (
     CategoriesView,
     ProductsView,
@@ -41,12 +41,14 @@ class PublicAnswers:
         self,
         products: ProductRepository,
         index: SearchIndex,
+        categories: CategoryRepository,
         settings: CacheSettings,
         *,
         now: Clock,
     ) -> None:
         self._products = products
         self._index = index
+        self._categories = categories
         self._shown: Cache[str] = Cache(
             "catalog.products", settings, bytes_of=sys.getsizeof, now=now
         )
@@ -85,7 +87,8 @@ class PublicAnswers:
         """
 
         def load() -> str:
-            page = self._index.search(query.query(), read_cursor(query.cursor, query.listing))
+            after = read_cursor(query.cursor, query.listing)
+            page = self._index.search(query.query(self._inside(query.category)), after)
             next_cursor = sign_cursor(page.after, query.listing)
             return products_view(page, next_cursor).model_dump_json()
 
@@ -94,10 +97,17 @@ class PublicAnswers:
 
     def categories(self) -> Reply[CategoriesView]:
         """Show the categories with their counts."""
-        kept = self._listed.get(
-            _CATEGORIES, lambda: categories_view(self._index.categories()).model_dump_json()
-        )
-        return cast(Reply[CategoriesView], _reply(kept))
+
+        def load() -> str:
+            found = filing.list_categories(categories=self._categories, index=self._index)
+            return categories_view(found).model_dump_json()
+
+        return cast(Reply[CategoriesView], _reply(self._listed.get(_CATEGORIES, load)))
+
+    def _inside(self, category: str | None) -> tuple[str, ...]:
+        if category is None:
+            return ()
+        return self._categories.tree().with_those_below(category)
 
     def forget(self, handles: Iterable[str]) -> None:
         """Show these products as they now are, from the next request on."""

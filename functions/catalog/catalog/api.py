@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
+from catalog.model.category import TITLE_LENGTH_MAX
+from catalog.model.picture import PICTURE_BYTES_MAX, PictureType
 from catalog.model.product import (
     ATTRIBUTES_MAX,
     CATEGORIES_MAX,
@@ -138,10 +140,11 @@ class ProductsQuery(RequestModel):
     limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
     cursor: Cursor | None = None
 
-    def query(self) -> ProductQuery:
+    def query(self, categories: tuple[str, ...]) -> ProductQuery:
+        """Ask for products in one of these, which are `category` and those in it; none for any."""
         return ProductQuery(
             words=self.q or None,
-            category=self.category,
+            categories=categories,
             amount_min=self.price_min,
             amount_max=self.price_max,
             currency=self.currency,
@@ -153,6 +156,26 @@ class ProductsQuery(RequestModel):
     def listing(self) -> str:
         """Name what a cursor of this question is good for: the question without its limit."""
         return "products?" + self.model_dump_json(exclude={"limit", "cursor"})
+
+
+class PictureBody(RequestModel):
+    """A picture that is to be uploaded: its type, and its exact size in bytes."""
+
+    content_type: PictureType
+    bytes: int = Field(ge=1, le=PICTURE_BYTES_MAX)
+
+
+class UploadedBody(RequestModel):
+    """What an uploaded picture shows, in words."""
+
+    alt: str = ""
+
+
+class CategoryBody(RequestModel):
+    """A category as its merchant describes it; without a parent it is at the top."""
+
+    title: str = Field(min_length=1, max_length=TITLE_LENGTH_MAX)
+    parent: Slug | None = None
 
 
 class ExportQuery(RequestModel):

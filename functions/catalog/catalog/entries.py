@@ -44,7 +44,7 @@ class Entry:
 
     def passes(self, query: ProductQuery) -> bool:
         """Tell whether the filters let it through; the words are `relevance`'s business."""
-        if query.category is not None and query.category not in self.categories:
+        if query.categories and not set(query.categories) & set(self.categories):
             return False
         if query.currency is not None and query.currency != self.currency:
             return False

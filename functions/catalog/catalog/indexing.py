@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 EVERYTHING = "*"  # the listing of all products: no category is called that
+OFF_SALE = "OFF-SALE#"
 
 # The guard, all words and all categories exchanged for others, each category with its count.
 assert 1 + 2 * WORDS_MAX + (1 + 2 * CATEGORIES_MAX) + 2 * CATEGORIES_MAX <= TRANSACTION_ITEMS_MAX
@@ -48,6 +49,11 @@ def word_key(word: str, handle: str) -> dict[str, str]:
 
 def listing_key(listing: str, handle: str) -> dict[str, str]:
     return {"pk": f"LISTING#{listing}", "sk": handle}
+
+
+def filing_key(slug: str, handle: str) -> dict[str, str]:
+    """Place the note that a product not on sale names a category."""
+    return {"pk": f"{OFF_SALE}{slug}", "sk": handle}
 
 
 def category_key(slug: str) -> dict[str, str]:
@@ -135,9 +141,12 @@ class DynamoDBIndexing:
         categories = product.content.categories if product.is_on_sale else ()
         old_words: list[str] = guard["words"] if guard is not None else []
         old_categories: list[str] = guard["categories"] if guard is not None else []
+        old_filings: list[str] = guard.get("off_sale_in", []) if guard is not None else []
+        filings = () if product.is_on_sale else product.content.categories
         handle = product.handle
         gone = [word_key(word, handle) for word in old_words if word not in words]
         gone += [listing_key(slug, handle) for slug in old_categories if slug not in categories]
+        gone += [filing_key(slug, handle) for slug in old_filings if slug not in filings]
         writes = [self._put_guard(product, words, categories, guard)]
         if entry is not None:
             writes += self._put_postings(entry)
@@ -146,6 +155,7 @@ class DynamoDBIndexing:
             gone.append(listing_key(EVERYTHING, handle))
         # unconditional: `_put_guard` conditions this transaction on the version it follows.
         writes += [{"Delete": {"TableName": self._table, "Key": to_item(key)}} for key in gone]
+        writes += [self._put_filing(slug, handle) for slug in filings]
         writes += [self._count(slug, 1) for slug in categories if slug not in old_categories]
         writes += [self._count(slug, -1) for slug in old_categories if slug not in categories]
         return writes
@@ -165,6 +175,7 @@ class DynamoDBIndexing:
                     "version": product.version,
                     "words": words,
                     "categories": categories,
+                    "off_sale_in": () if product.is_on_sale else product.content.categories,
                 }
             ),
             "ConditionExpression": _IS_NEW,
@@ -206,6 +217,10 @@ class DynamoDBIndexing:
             }
             for listing in (EVERYTHING, *entry.categories)
         ]
+
+    def _put_filing(self, slug: str, handle: str) -> dict[str, Any]:
+        # unconditional: see `_put_guard`, in the same transaction.
+        return {"Put": {"TableName": self._table, "Item": to_item(filing_key(slug, handle))}}
 
     def _count(self, slug: str, difference: int) -> dict[str, Any]:
         """Count once per version: the guard in the same transaction sees to it."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
+from catalog.model.category import CategoryTree
+from catalog.model.picture import Picture, PictureType, Upload
 from catalog.model.product import Image, Product
 from tradepost.contracts.event import Event
 from tradepost.kernel.money import Money
@@ -39,11 +42,12 @@ class Sort(StrEnum):
 class ProductQuery:
     """What somebody looks for. Bounds are in minor units, inclusive; a None does not restrict.
 
-    A product's price is its lowest. Without a currency the bounds compare bare numbers.
+    A product's price is its lowest. Without a currency the bounds compare bare numbers. It is in
+    one of the categories, if there are any.
     """
 
     words: str | None
-    category: str | None
+    categories: tuple[str, ...]
     amount_min: int | None
     amount_max: int | None
     currency: str | None
@@ -68,9 +72,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A category and how many products on sale are in it."""
+    """A category, the one it is in, and how many products on sale are in it itself."""
 
     slug: str
+    title: str
+    parent: str | None
     product_count: int
 
 
@@ -103,6 +109,27 @@ class ProductRepository(Protocol):
         """
 
 
+class CategoryRepository(Protocol):
+    def tree(self) -> CategoryTree:
+        """Read all categories as the last write left them."""
+
+    def save(self, tree: CategoryTree) -> None:
+        """Replace the version before this one. Raises StaleError if it is not there."""
+
+
+class PictureStore(Protocol):
+    def upload(
+        self, product_id: str, picture_id: str, type_: PictureType, size: int, *, at: datetime
+    ) -> Upload:
+        """Sign an address that takes just so many bytes of this type, for a while."""
+
+    def uploaded(self, product_id: str, picture_id: str) -> bytes | None:
+        """Read what was uploaded, or the beginning of what is too large; None if nothing was."""
+
+    def keep(self, picture: Picture) -> None:
+        """Put it where it is shown; once more changes nothing."""
+
+
 class SearchIndex(Protocol):
     def update(self, products: Sequence[Product]) -> frozenset[str]:
         """Make the index tell these states of products, one each; older ones change nothing.
@@ -119,5 +146,8 @@ class SearchIndex(Protocol):
     def search(self, query: ProductQuery, after: Position | None) -> Page[Summary]:
         """Find products on sale."""
 
-    def categories(self) -> list[Category]:
-        """List the categories that hold a product on sale, in the order of their letters."""
+    def counts(self) -> list[tuple[str, int]]:
+        """List the categories ever used, by their letters, each with its products on sale."""
+
+    def is_category_used(self, slug: str) -> bool:
+        """Tell whether a product, on sale or not, names the category."""

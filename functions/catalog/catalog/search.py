@@ -2,10 +2,11 @@
 The search index, as items of the `catalog` table that its stream's consumer keeps.
 
     pk                  sk                item       attributes
-    PRODUCT#<handle>    INDEX             guard      version, words, categories
+    PRODUCT#<handle>    INDEX             guard      version, words, categories, off_sale_in
     WORD#<two letters>  <word>#<handle>   posting    entry (JSON text)
     LISTING#<category>  <handle>          listing    summary (JSON text), amount_minor, currency,
     LISTING#*           <handle>            "        by_price, by_title, by_newest
+    OFF-SALE#<category> <handle>          filing     -
     CATEGORIES          <category>        category   product_count, revision
 
 The guard names all that the index holds of a product, and of which version. It changes in the
@@ -17,13 +18,15 @@ Access patterns, none of which reads more when the catalogue grows:
 
     browse, by category or all     Query of one LISTING partition through the index `by-price`,
                                    `by-title` or `by-newest` (each: pk and the attribute of its
-                                   name); other filters drop items of at most five reads, so a
-                                   page may be shorter than asked for, or empty, and go on
+                                   name), and of one more for each category inside of it; other
+                                   filters drop items of at most five reads, so a page may be
+                                   shorter than asked for, or empty, and go on
     search by words                Query of one WORD partition for what begins as the forms of a
                                    word do, at most CANDIDATES_MAX postings; each posting has all
                                    words of its product, so the other words cost no reads, and
                                    all that sorts it; then BatchGetItem of the page's listings
     categories with counts         Query of CATEGORIES
+    is a category used?            Query of its LISTING and OFF-SALE partition, one item each
     index a product                BatchGetItem of guards, then one transaction per product: its
                                    different words, categories twice, and two
 
@@ -35,13 +38,14 @@ complete. A beginning works from two letters on. A product is found by its first
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from catalog.entries import Entry, Rank, amount_key, rank
-from catalog.indexing import EVERYTHING, DynamoDBIndexing, listing_key, word_key
-from catalog.ports import Category, Page, Position, ProductQuery, Sort, Summary
+from catalog.indexing import EVERYTHING, OFF_SALE, DynamoDBIndexing, listing_key, word_key
+from catalog.ports import Page, Position, ProductQuery, Sort, Summary
 from catalog.words import Wanted, words_of
 from tradepost.kernel.money import AMOUNT_MINOR_MAX
 from tradepost.platform.dynamodb import Item, from_item, get_all, to_item
@@ -70,6 +74,14 @@ _ORDERS = {
 assert set(_ORDERS) == set(Sort)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a listing gave, and how far it was read; None to its end."""
+
+    items: list[Item]
+    reached: Position | None
+
+
 class DynamoDBSearch(DynamoDBIndexing):
     """The whole index: what its consumer writes, and here what customers ask of it."""
 
@@ -80,9 +92,19 @@ class DynamoDBSearch(DynamoDBIndexing):
         words = words_of(query.words)[:WORDS_ASKED_MAX]
         return self._find(query, [Wanted.of(word) for word in words], after)
 
-    def categories(self) -> list[Category]:
-        """List the categories that hold a product on sale, in the order of their letters."""
-        return [Category(slug, count) for slug, count in self.counts() if count > 0]
+    def is_category_used(self, slug: str) -> bool:
+        """Tell whether a product, on sale or not, names the category."""
+        for listing in (f"LISTING#{slug}", f"{OFF_SALE}{slug}"):
+            answer = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :listing",
+                ExpressionAttributeValues=to_item({":listing": listing}),
+                ConsistentRead=True,
+                Limit=1,
+            )
+            if answer["Items"]:
+                return True
+        return False
 
     def _find(
         self, query: ProductQuery, wanted: Sequence[Wanted], after: Position | None
@@ -145,29 +167,53 @@ class DynamoDBSearch(DynamoDBIndexing):
         return tuple(_summary(items[handle]) for handle in handles if handle in items)
 
     def _browse(self, query: ProductQuery, after: Position | None) -> Page[Summary]:
-        listing = f"LISTING#{query.category or EVERYTHING}"
+        """Read the listing of each category from the same position, and merge what they give."""
+        key, upwards = _ORDERS[query.sort]
+        listings = [f"LISTING#{slug}" for slug in query.categories or (EVERYTHING,)]
+        reads = max(1, _READS_MAX // len(listings))
+        parts = [self._read(query, listing, after, reads) for listing in listings]
+
+        def place(position: Position) -> tuple[str, str]:
+            return position["key"], position["handle"]
+
+        # Beyond what the least read listing has shown of itself, something may lie between.
+        horizon = None
+        for part in parts:
+            if part.reached is not None and (
+                horizon is None or (place(part.reached) < place(horizon)) == upwards
+            ):
+                horizon = part.reached
+        # A product in two of the categories is listed in both.
+        found = {item["sk"]: item for part in parts for item in part.items}
+        within = [
+            item
+            for item in found.values()
+            if horizon is None
+            or place(_position(item, key)) == place(horizon)
+            or (place(_position(item, key)) < place(horizon)) == upwards
+        ]
+        within.sort(key=lambda item: place(_position(item, key)), reverse=not upwards)
+        shown = within[: query.limit]
+        position = horizon if len(shown) == len(within) else _position(shown[-1], key)
+        return Page(tuple(_summary(item) for item in shown), position)
+
+    def _read(self, query: ProductQuery, listing: str, after: Position | None, reads: int) -> _Part:
         key = _ORDERS[query.sort][0]
         request = self._listing_request(query, listing)
-        shown: list[Item] = []
+        found: list[Item] = []
         position = after
-        for _ in range(_READS_MAX):
+        for _ in range(reads):
             if position is not None:
                 start = {"pk": listing, "sk": position["handle"], key: position["key"]}
                 request["ExclusiveStartKey"] = to_item(start)
             answer = self._client.query(**request)
-            items = [from_item(item) for item in answer["Items"]]
-            taken = items[: query.limit - len(shown)]
-            shown += taken
-            if len(taken) < len(items):
-                position = _position(taken[-1] if taken else shown[-1], key)
-                break
+            found += [from_item(item) for item in answer["Items"]]
             if "LastEvaluatedKey" not in answer:
-                position = None
-                break
+                return _Part(found, None)
             position = _position(from_item(answer["LastEvaluatedKey"]), key)
-            if len(shown) == query.limit:
+            if len(found) >= query.limit:
                 break
-        return Page(tuple(_summary(item) for item in shown), position)
+        return _Part(found, position)
 
     def _listing_request(self, query: ProductQuery, listing: str) -> dict[str, Any]:
         key, upwards = _ORDERS[query.sort]

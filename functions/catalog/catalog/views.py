@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Self
 
 from catalog.api import EXPORT_BYTES_MAX, BatchedProduct, WholeProduct
+from catalog.model.category import Place
+from catalog.model.picture import Upload
 from catalog.model.product import (
     TEXT_LENGTH_MAX,
     Content,
@@ -79,13 +82,33 @@ class ProductsView(View):
 
 
 class CategoryView(View):
+    """`parent` is the slug of the category it is in; `product_count` is of those in it itself."""
+
     slug: str
     title: str
+    parent: str | None
     product_count: int
 
 
 class CategoriesView(View):
     categories: list[CategoryView]
+
+
+class UploadView(View):
+    """Where to `PUT` the picture's bytes, with these headers, before it expires."""
+
+    picture_id: str
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+class PlaceView(View):
+    """A category as its merchant described it."""
+
+    slug: str
+    title: str
+    parent: str | None
 
 
 class BatchResultView(View):
@@ -181,12 +204,26 @@ def categories_view(categories: list[Category]) -> CategoriesView:
         categories=[
             CategoryView(
                 slug=category.slug,
-                title=category.slug.replace("-", " ").capitalize(),
+                title=category.title,
+                parent=category.parent,
                 product_count=category.product_count,
             )
             for category in categories
         ]
     )
+
+
+def upload_view(upload: Upload) -> UploadView:
+    return UploadView(
+        picture_id=upload.picture_id,
+        url=upload.url,
+        headers=upload.headers,
+        expires_at=upload.expires_at,
+    )
+
+
+def place_view(place: Place) -> PlaceView:
+    return PlaceView(slug=place.slug, title=place.title, parent=place.parent)
 
 
 def _problem(refusal: DomainError) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from orders.model import Action, Direction, EditStatus, Order, OrderLine, OrderS
 from orders.ports import Search
 from tradepost.kernel.clock import to_text
 from tradepost.kernel.money import Money
-from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
+from tradepost.platform.bodies import (
+    Amount,
+    AmountGiven,
+    PaymentMethod,
+    RequestModel,
+    View,
+    shown_as,
+)
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
 
 _PAGE_SIZE = 20
@@ -86,7 +93,10 @@ class _NewQuantity(RequestModel):
 
 
 class OrderEdit(RequestModel):
-    """New quantities of lines that the order has; 0 removes one. `expected_total` is after it."""
+    """New quantities of the lines that change; 0 removes one. `expected_total` is after it.
+
+    `payment_method` is asked for what is due besides; without it, what the order was paid with.
+    """
 
     model_config = shown_as(
         lines=[{"sku": "MUG", "quantity": 1}],
@@ -95,6 +105,7 @@ class OrderEdit(RequestModel):
 
     lines: list[_NewQuantity] = Field(min_length=1, max_length=EDITED_LINES_MAX)
     expected_total: AmountGiven
+    payment_method: PaymentMethod | None = None
 
     @model_validator(mode="after")
     def _each_line_once(self) -> Self:
@@ -158,11 +169,13 @@ class Line(View):
 
 
 class EditView(View):
-    """The latest edit: `refund` is what the units taken out were bought for."""
+    """The latest edit: what goes back for it, or is due besides, and why it was refused."""
 
     number: int
     status: EditStatus
+    reason: str | None
     refund: Amount
+    due: Amount
 
 
 class OrderView(OrderSummary):
@@ -255,6 +268,23 @@ def bought(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
     }
 
 
+def exported(order: Order, lines: list[OrderLine], actions: list[Action]) -> dict[str, Any]:
+    """Tell all that is known of an order, to the person whose it is."""
+    return {
+        **bought(order, lines),
+        "placed_at": to_text(order.placed_at),
+        "email": order.email,
+        "shipping_address": order.shipping_address,
+        "total_minor": order.total.amount_minor,
+        "refunded_minor": order.refunded_minor,
+        "notes": [
+            {"at": to_text(action.at), "what": action.what, "note": action.note}
+            for action in actions
+            if action.note is not None
+        ],
+    }
+
+
 def _next_step(order: Order) -> str:
     if order.cancel_requested is not None:
         return _NEXT_STEP_OF_A_REQUEST
@@ -282,8 +312,14 @@ def _summary(order: Order) -> dict[str, Any]:
 def _edit(order: Order) -> EditView | None:
     if order.edit is None:
         return None
-    refund = Money(order.edit.refund_minor, order.total.currency)
-    return EditView(number=order.edit.number, status=order.edit.status, refund=Amount.of(refund))
+    currency = order.total.currency
+    return EditView(
+        number=order.edit.number,
+        status=order.edit.status,
+        reason=order.edit.reason,
+        refund=Amount.of(Money(order.edit.refund_minor, currency)),
+        due=Amount.of(Money(order.edit.due_minor, currency)),
+    )
 
 
 def _whole(order: Order, lines: list[OrderLine]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from orders.model import Order, OrderLine, OrderStatus, reason_of
+from orders.model import Edit, Order, OrderLine, OrderStatus, edit_reason_of, reason_of
 from tradepost.kernel.money import Money
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import Fact
@@ -78,6 +78,7 @@ class PlaceOrder(StepInput):
             "order_id": self.order_id,
             "correlation_id": self.correlation_id,
             "customer_id": placed.customer_id,
+            "open_edit": placed.edit.number if placed.edit and placed.edit.is_open else 0,
             "order": {"status": placed.status, "reason": placed.reason},
             "lines": [{"sku": line.sku, "quantity": line.quantity} for line in checkout.lines],
             "payment": {
@@ -131,6 +132,30 @@ class EditStep(StepInput):
     number: int = Field(ge=1)
 
 
+class RefusedEdit(EditStep):
+    refusal: _Refusal
+    is_definite: bool = False
+
+    @property
+    def reason(self) -> str:
+        return edit_reason_of(self.refusal.error_name())
+
+
+def edit_told(order: Order, edit: Edit, left: list[OrderLine]) -> dict[str, Any]:
+    """Tell the steps to come of an edit: what it leaves, adds, costs and gives back."""
+    return {
+        "number": edit.number,
+        "status": edit.status,
+        "is_adding": bool(edit.added),
+        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in left],
+        "added": [{"sku": line.sku, "quantity": line.quantity} for line in edit.added],
+        "due_minor": edit.due_minor,
+        "method": edit.method,
+        "amount_minor": edit.refund_minor,
+        "currency": order.total.currency,
+    }
+
+
 class _ReturnedLine(_Snapshot):
     sku: str
     quantity: int = Field(ge=1)
@@ -165,6 +190,11 @@ class OrderNews(Fact):
 class FailedParcel(Fact):
     order_id: str
     handed_over: bool
+
+
+class ErasedUser(Fact):
+    user_id: str
+    occurred_at: AwareDatetime
 
 
 class Refunds(Fact):

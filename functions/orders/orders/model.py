@@ -17,9 +17,18 @@ A confirmed order is turned round the same way. Calling off its parcel is the fi
 order whose parcel turns out to be handed over has lost nothing yet, and goes forward again, even
 from where it was set aside: the parcel has decided what an operator was asked.
 
-A confirmed order can be made smaller. While it is EDITING its parcel stays in our house, and asking
-to cancel leaves a mark, as while CAPTURING. An edit under way is finished, or given back whole.
-News of a parcel that left all the same is noted, and followed when the edit is over.
+A confirmed order can be edited. While it is EDITING its parcel stays in our house, and asking to
+cancel leaves a mark, as while CAPTURING. News of a parcel that left all the same is noted, and
+followed when the edit is over. The edit has a direction of its own:
+
+    ASKED ──▶ TAKING ──▶ APPLIED ──▶ DONE          ASKED ──▶ APPLIED, where nothing is added
+      │          └─ the money or the units were definitely not to be had ─┐
+      ├─ refused, or cancelled ───────────────────────────────────────────┴▶ UNDOING ──▶ REFUSED
+      └─ packed first ──▶ REFUSED
+
+What adds units turns at ASKED as a checkout does at PENDING: what is held or authorized before
+goes back; from TAKING on it is finished, but for a definite no. An edit under way is given back
+whole with its order.
 """
 
 from __future__ import annotations
@@ -39,7 +48,7 @@ class OrderStatus(StrEnum):
     AWAITING_PAYMENT = "AWAITING_PAYMENT"  # the customer's bank asks them to confirm
     CAPTURING = "CAPTURING"
     CONFIRMED = "CONFIRMED"
-    EDITING = "EDITING"  # units are taken out of it, and its parcel stays meanwhile
+    EDITING = "EDITING"  # units are taken out of it or added, and its parcel stays meanwhile
     SHIPPED = "SHIPPED"
     DELIVERED = "DELIVERED"
     CANCELLING = "CANCELLING"
@@ -122,12 +131,16 @@ _HAVE_BEEN_CONFIRMED = frozenset(
 )
 _OFF_THE_WAY = frozenset({OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION})
 BEFORE_THE_PIVOT = frozenset({OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT})
+_OVER = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED})
 _HAVE_A_REASON = frozenset(
     {OrderStatus.CANCELLING, OrderStatus.CANCELLED, OrderStatus.NEEDS_ATTENTION}
 )
 
 # An execution ends within five minutes: nobody works on an order that was left alone for longer.
 LEFT_ALONE_MAX = timedelta(minutes=6)
+
+# An order of which nothing was heard for so long has no parcel any more that needs an address.
+UNDER_WAY_MAX = timedelta(days=180)
 
 # How long stock is kept for a customer whose bank asks them to confirm, whatever it allows.
 PAYMENT_AWAITED_MAX = timedelta(hours=1)
@@ -141,6 +154,17 @@ _REASONS = {
     "CarrierRefusedError": "carrier_refused",
 }
 _REASON_OF_A_FAULT = "checkout_failed"
+
+# Why an edit is refused, where a checkout is not, or not in the same words.
+PARCEL_PACKED = "parcel_packed"
+_REASONS_OF_EDITS = {
+    "ConfirmationRequiredError": "confirmation_required",
+    "PaymentMethodNeededError": "payment_method_needed",
+}
+_FAULT_OF_AN_EDIT = "edit_failed"
+
+# As many as a cart may have: the snapshot of 1,500 fits into a state of Step Functions.
+ORDER_LINES_MAX = 1_500
 
 
 class Cancelled(StrEnum):
@@ -156,9 +180,20 @@ class EditStatus(StrEnum):
     """How far the latest edit of an order has come."""
 
     ASKED = "ASKED"  # nothing has changed yet
-    APPLIED = "APPLIED"  # the order has its new lines; stock and money follow
+    TAKING = "TAKING"  # the units it adds and their price are being taken
+    APPLIED = "APPLIED"  # the order has its new lines; what is taken out goes back
     DONE = "DONE"
-    REFUSED = "REFUSED"  # its parcel was packed first: nothing has changed
+    UNDOING = "UNDOING"  # what it holds and took goes back
+    REFUSED = "REFUSED"  # for its reason; the order is as it was
+
+
+_OPEN_EDITS = frozenset(
+    {EditStatus.ASKED, EditStatus.TAKING, EditStatus.APPLIED, EditStatus.UNDOING}
+)
+_ENDS_OF_EDITS = {
+    EditStatus.APPLIED: EditStatus.DONE,
+    EditStatus.UNDOING: EditStatus.REFUSED,
+}
 
 
 class Direction(StrEnum):
@@ -213,13 +248,23 @@ class NotBoughtError(ConflictError):
 
 
 class EditNotPossibleError(ConflictError):
-    """The edit is none: it adds units, changes nothing, or leaves nothing."""
+    """The edit changes nothing, leaves nothing, or would make the order what none can be."""
 
     code = "edit_not_possible"
 
     def __init__(self, order_id: str, why: str) -> None:
         super().__init__(f"{order_id} cannot be edited: {why}")
         self.order_id = order_id
+
+
+class NotOnSaleError(ConflictError):
+    """Units of this SKU are to be added, and nothing is sold under it."""
+
+    code = "not_on_sale"
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"nothing is on sale as {sku}")
+        self.sku = sku
 
 
 class EditTotalError(ConflictError):
@@ -266,6 +311,24 @@ class OrderLine:
             tax_minor=self.tax_minor * units // self.quantity,
         )
 
+    def with_more(self, added: OrderLine) -> OrderLine:
+        """Return the line with units bought later, maybe at another price.
+
+        It shows the dearer price, and what the other units cost less is a discount of the line:
+        what was paid for it is exact, and each of its units is worth the same from now on.
+        """
+        unit_price_minor = max(self.unit_price_minor, added.unit_price_minor)
+        cheaper_minor = sum(
+            (unit_price_minor - line.unit_price_minor) * line.quantity for line in (self, added)
+        )
+        return replace(
+            self,
+            quantity=self.quantity + added.quantity,
+            unit_price_minor=unit_price_minor,
+            discount_minor=self.discount_minor + added.discount_minor + cheaper_minor,
+            tax_minor=self.tax_minor + added.tax_minor,
+        )
+
     def paid_minor(self, *, prices_include_tax: bool) -> int:
         """What the customer paid for the whole line."""
         on_top = 0 if prices_include_tax else self.tax_minor
@@ -297,17 +360,38 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Units taken out of an order. Edits are counted from 1, and the latest is remembered."""
+    """Units taken out of an order or added to it. Edits are counted from 1; the latest is kept.
+
+    What the units taken out were bought for is set off against the price of those added: either
+    something is due, or something goes back, or neither.
+    """
 
     number: int
     key: str  # the caller's, and their id: asked again by it, it is the same edit
     quantities: dict[str, int]  # of the lines that change; 0 removes one
-    refund_minor: int  # what the units taken out were bought for
+    refund_minor: int  # what goes back
     status: EditStatus = EditStatus.ASKED
+    due_minor: int = 0  # what is to be paid besides
+    added: tuple[OrderLine, ...] = ()  # at the price of the day
+    method: str | None = None  # the means of payment for what is due; None: the order's
+    reason: str | None = None  # why it was refused
 
     @property
     def is_open(self) -> bool:
-        return self.status in {EditStatus.ASKED, EditStatus.APPLIED}
+        return self.status in _OPEN_EDITS
+
+    @property
+    def is_applied(self) -> bool:
+        """Tell whether the order's lines are those it leaves."""
+        return self.status in {EditStatus.APPLIED, EditStatus.DONE}
+
+    @property
+    def may_be_applied(self) -> bool:
+        """Tell whether all it adds is there to be the order's."""
+        return self.status is (EditStatus.TAKING if self.added else EditStatus.ASKED)
+
+    def refused(self, reason: str) -> Edit:
+        return replace(self, status=EditStatus.UNDOING, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,11 +485,13 @@ class Order:
         quantities: Mapping[str, int],
         lines: Sequence[OrderLine],
         *,
+        added: Sequence[OrderLine] = (),
         key: str,
+        method: str | None = None,
         expected: Money,
         at: datetime,
     ) -> Order:
-        """Return the order with units to be taken out of it.
+        """Return the order with units to be taken out of it, and those `added` at their price.
 
         Raises
         ------
@@ -413,30 +499,69 @@ class Order:
             It is not CONFIRMED: another edit, a cancelling or its parcel was first.
         NotBoughtError, EditNotPossibleError, EditTotalError
         """
+        # One that is being given back, or waits for an operator, may come to EDITING again, but not
+        # because somebody asks for an edit now.
+        if self.status is not OrderStatus.CONFIRMED:
+            raise OrderTransitionError(self.order_id, self.status, OrderStatus.EDITING)
         editing = self.moved_to(OrderStatus.EDITING, at=at)
         taken = _taken_out(self.order_id, quantities, lines)
         # The first of a line's units stay, and keep their share.
-        refund = paid_for(self, lines, taken, before=quantities)
-        total = self.total - refund
+        refund_minor = paid_for(self, lines, taken, before=quantities).amount_minor
+        price_minor = sum(
+            line.paid_minor(prices_include_tax=self.prices_include_tax) for line in added
+        )
+        edit = Edit(
+            number=self.edit.number + 1 if self.edit else 1,
+            key=key,
+            quantities=dict(quantities),
+            refund_minor=max(0, refund_minor - price_minor),
+            due_minor=max(0, price_minor - refund_minor),
+            added=tuple(added),
+            method=method,
+        )
+        left = edited(lines, edit)
+        if not left:
+            raise EditNotPossibleError(self.order_id, "nothing would be left; cancel it instead")
+        if len(left) > ORDER_LINES_MAX:
+            raise EditNotPossibleError(self.order_id, f"at most {ORDER_LINES_MAX} lines")
+        total = self._total_after(edit)
         if total != expected:
             raise EditTotalError(self.order_id, total)
-        number = self.edit.number + 1 if self.edit else 1
-        return replace(editing, edit=Edit(number, key, dict(quantities), refund.amount_minor))
+        return replace(editing, edit=edit)
+
+    def _total_after(self, edit: Edit) -> Money:
+        return self.total + Money(edit.due_minor - edit.refund_minor, self.total.currency)
+
+    def edit_begun(self, *, at: datetime) -> Order:
+        """Return the order past the point of no return of an edit that adds.
+
+        One that is to be cancelled, or whose parcel has left, takes nothing more: its edit is
+        undone.
+        """
+        assert self.edit is not None
+        if self.parcel_at or self.cancel_requested:
+            return self.edit_undone(self.cancel_requested or PARCEL_PACKED, at=at)
+        return self._noted(at, edit=replace(self.edit, status=EditStatus.TAKING))
+
+    def edit_undone(self, reason: str, *, at: datetime) -> Order:
+        """Return the order as it was before its edit, but for what that holds."""
+        assert self.edit is not None
+        return self._noted(at, edit=self.edit.refused(reason))
 
     def edit_applied(self, lines: Sequence[OrderLine], *, at: datetime) -> Order:
-        """Return the order at what is left of it."""
+        """Return the order as its edit leaves it."""
         assert self.edit is not None
-        refund = Money(self.edit.refund_minor, self.total.currency)
         return self._noted(
             at,
-            total=self.total - refund,
+            total=self._total_after(self.edit),
             line_count=len(lines),
             edit=replace(self.edit, status=EditStatus.APPLIED),
         )
 
-    def edit_ended(self, status: EditStatus, *, at: datetime) -> Order:
+    def edit_ended(self, *, at: datetime) -> Order:
         """Return the order confirmed again, or where its customer or its parcel brought it."""
         assert self.edit is not None
+        status = _ENDS_OF_EDITS[self.edit.status]
         if self.parcel_at:
             # Too late to cancel: what was asked for is not done.
             ended = self.moved_to(self.parcel_at, at=at)
@@ -488,6 +613,26 @@ class Order:
         return self._noted(at, refunded_minor=refunded_minor)
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether its customer has been forgotten."""
+        return not self.email
+
+    def needs_its_customer(self, at: datetime) -> bool:
+        """Tell whether its parcel may still be under way, or its checkout running."""
+        return self.status not in _OVER and at < self.updated_at + UNDER_WAY_MAX
+
+    def anonymised(self, *, at: datetime) -> Order:
+        """Keep what was bought, paid and taxed; forget who bought it and where they live."""
+        address = self.shipping_address
+        return replace(
+            self,
+            email="",
+            shipping_address={"country": address["country"]} if "country" in address else {},
+            version=self.version + 1,
+            updated_at=at,
+        )
+
+    @property
     def has_ended(self) -> bool:
         """Tell whether its checkout is over: until then the order can still be set aside."""
         return OrderStatus.NEEDS_ATTENTION not in _NEXT[self.status]
@@ -514,6 +659,11 @@ class Order:
 def reason_of(error_name: str) -> str:
     """Name the reason behind an exception's class; a fault of ours has no name outside."""
     return _REASONS.get(error_name, _REASON_OF_A_FAULT)
+
+
+def edit_reason_of(error_name: str) -> str:
+    """Name the reason for which an edit is refused, as `reason_of` does for a checkout."""
+    return (_REASONS | _REASONS_OF_EDITS).get(error_name, _FAULT_OF_AN_EDIT)
 
 
 def paid_for(
@@ -582,24 +732,42 @@ def return_priced(
     )
 
 
+def edited(lines: Sequence[OrderLine], edit: Edit) -> list[OrderLine]:
+    """Return the lines that an edit leaves of these; one of no units is no line any more."""
+    added = {line.sku: line for line in edit.added}
+    left = [
+        line.with_more(added.pop(line.sku)) if line.sku in added else line
+        for line in left_of(lines, edit.quantities)
+    ]
+    return [*left, *added.values()]
+
+
 def left_of(lines: Sequence[OrderLine], quantities: Mapping[str, int]) -> list[OrderLine]:
-    """Return the lines with these new quantities; one of none is no line any more."""
-    changed = (line.first(quantities.get(line.sku, line.quantity)) for line in lines)
-    return [line for line in changed if line.quantity > 0]
+    """Return what these quantities leave of the lines; one of none is no line any more."""
+    left = (
+        line.first(min(line.quantity, quantities.get(line.sku, line.quantity))) for line in lines
+    )
+    return [line for line in left if line.quantity > 0]
+
+
+def units_added(quantities: Mapping[str, int], lines: Sequence[OrderLine]) -> dict[str, int]:
+    """Count the units that new quantities add to an order, by SKU."""
+    more = {sku: quantity - _units(lines).get(sku, 0) for sku, quantity in quantities.items()}
+    return {sku: quantity for sku, quantity in more.items() if quantity > 0}
 
 
 def _taken_out(
     order_id: str, quantities: Mapping[str, int], lines: Sequence[OrderLine]
 ) -> dict[str, int]:
-    bought = {line.sku: line.quantity for line in lines}
+    bought = _units(lines)
     for sku, quantity in quantities.items():
-        if sku not in bought:
+        if sku not in bought and quantity == 0:
             raise NotBoughtError(order_id, sku)
-        if quantity > bought[sku]:
-            raise EditNotPossibleError(order_id, "more units are a new order")
-    taken = {sku: bought[sku] - quantity for sku, quantity in quantities.items()}
-    if not any(taken.values()):
+    less = {sku: bought.get(sku, 0) - quantity for sku, quantity in quantities.items()}
+    if not any(less.values()):
         raise EditNotPossibleError(order_id, "nothing would change")
-    if not left_of(lines, quantities):
-        raise EditNotPossibleError(order_id, "nothing would be left; cancel it instead")
-    return taken
+    return {sku: quantity for sku, quantity in less.items() if quantity > 0}
+
+
+def _units(lines: Sequence[OrderLine]) -> dict[str, int]:
+    return {line.sku: line.quantity for line in lines}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import Field
 
-from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus
-from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
+from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus, status_of
+from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money, total_of
 from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
 
 
@@ -79,25 +80,54 @@ class EntryView(View):
     legs: list[LegView]
 
 
+class ChargeView(View):
+    """One of an order's payments: its own, or with the number of an `edit` that edit's."""
+
+    edit: int
+    status: PaymentStatus
+    authorized: Amount
+    captured: Amount
+    refunded: Amount
+
+    @classmethod
+    def of(cls, payment: Payment) -> ChargeView:
+        return cls(
+            edit=payment.edit,
+            status=payment.status,
+            authorized=Amount.of(payment.authorized),
+            captured=Amount.of(payment.captured),
+            refunded=Amount.of(payment.refunded),
+        )
+
+
 class PaymentView(View):
+    """What an order has paid: the sums are of all its charges, the status is of its own."""
+
     order_id: str
     status: PaymentStatus
     authorized: Amount
     captured: Amount
     refunded: Amount  # known to be sent
     promised: Amount  # on its way back
+    charges: list[ChargeView]
     refunds: list[RefundView]
     ledger: list[EntryView]
 
     @classmethod
-    def of(cls, payment: Payment, refunds: list[Refund], entries: list[Entry]) -> PaymentView:
+    def of(
+        cls, paid: Sequence[Payment], refunds: list[Refund], entries: list[Entry]
+    ) -> PaymentView:
+        def summed(amounts: list[Money]) -> Amount:
+            return Amount.of(total_of(amounts, paid[0].amount.currency))
+
         return cls(
-            order_id=payment.order_id,
-            status=payment.status,
-            authorized=Amount.of(payment.authorized),
-            captured=Amount.of(payment.captured),
-            refunded=Amount.of(payment.refunded),
-            promised=Amount.of(payment.promised),
+            order_id=paid[0].order_id,
+            status=status_of(paid),
+            authorized=summed([one.authorized for one in paid]),
+            captured=summed([one.captured for one in paid]),
+            refunded=summed([one.refunded for one in paid]),
+            promised=summed([one.promised for one in paid]),
+            charges=[ChargeView.of(one) for one in paid],
             refunds=[RefundView.of(refund) for refund in refunds],
             ledger=[
                 EntryView(

@@ -3,13 +3,14 @@ The `payments` table.
 
     pk              sk            item      attributes
     PAYMENT#<order> PAYMENT       payment   order_id, customer_id, status, method, currency,
+    PAYMENT#<order> PAYMENT+<nnnn>          of an edit, by its number: a supplement, with edit too;
                                             amount_minor, authorized_minor, captured_minor,
                                             refundable_minor, refunded_minor, provider_reference,
                                             attempt, replaces, action_url, open_until, declined,
                                             parts, asked_for: [part_id, amount_minor, is_last],
                                             correlation_id, version; due, due_at
     PAYMENT#<order> REFUND#<id>   refund    refund_id, order_id, amount_minor, currency, reason,
-                                            status, promised_at; due, due_at
+                                            status, promised_at, edit, besides; due, due_at
     PAYMENT#<order> ENTRY#<id>    entry     kind, currency, legs: [account, amount_minor],
                                             occurred_at
     PAYMENT#<order> OUTBOX#<id>   event     see tradepost.platform.outbox
@@ -19,11 +20,15 @@ money may be set aside for it that nobody takes, a refund while it is PENDING.
 
 A condition cannot do arithmetic, so `refundable_minor` is stored, not derived: what was captured
 and is neither refunded nor promised back. It starts with the capture and never falls below zero,
-which is the whole rule that refunds never exceed captures.
+which is the whole rule that refunds never exceed captures: a refund takes it from each payment it
+is spread over, in one transaction.
+
+`version` of PAYMENT counts its own moves and all events of the order, those of supplements too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +49,7 @@ from payments.model import (
 from tradepost.contracts.event import Event
 from tradepost.kernel.clock import from_text, to_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
-from tradepost.kernel.money import Money
+from tradepost.kernel.money import Money, total_of
 from tradepost.platform.due import DueIndex
 from tradepost.platform.dynamodb import (
     Item,
@@ -62,6 +67,7 @@ _IS_NEW = "attribute_not_exists(pk)"
 _IS_VERSION_BEFORE = "#version = :previous_version"
 _WAS_ASKED_FOR = "#amount >= :captured"
 _HAS_ENOUGH_LEFT = "#refundable >= :amount"
+_IS_THERE = "attribute_exists(pk)"
 _IS_PENDING = "#status = :pending"
 
 _DUE = DueIndex("due", bucket="due", moment="due_at")
@@ -81,11 +87,14 @@ class DynamoDBPayments:
         self._client = client
         self._table = table
 
-    def get(self, order_id: str) -> Payment | None:
+    def get(self, order_id: str, edit: int = 0) -> Payment | None:
         answer = self._client.get_item(
-            TableName=self._table, Key=to_item(_key(order_id)), ConsistentRead=True
+            TableName=self._table, Key=to_item(_key(order_id, edit)), ConsistentRead=True
         )
         return _to_payment(from_item(answer["Item"])) if "Item" in answer else None
+
+    def of_order(self, order_id: str) -> list[Payment]:
+        return [_to_payment(item) for item in self._under(order_id, "PAYMENT")]
 
     def add(self, payment: Payment) -> Payment:
         try:
@@ -107,8 +116,12 @@ class DynamoDBPayments:
             if event is None:
                 self._client.update_item(**update)
             else:
-                told = outbox_put(self._table, _pk(payment.order_id), event)
-                self._client.transact_write_items(TransactItems=[{"Update": update}, told])
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {"Update": update},
+                        *self._told(payment.order_id, payment.edit, event),
+                    ]
+                )
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"the payment of {payment.order_id} moved on") from error
@@ -132,41 +145,56 @@ class DynamoDBPayments:
                 TransactItems=[
                     {"Update": update},
                     self._put(_entry_item(entry)),
-                    outbox_put(self._table, _pk(payment.order_id), event),
+                    *self._told(payment.order_id, payment.edit, event),
                 ]
             )
         except ClientError as error:
             failed_conditions(error)
             raise StaleError(f"the payment of {payment.order_id} moved on") from error
 
-    def promise_refund(self, refund: Refund) -> Refund:
+    def promise_refunds(self, refunds: Sequence[Refund]) -> list[Refund]:
+        first = refunds[0]
         try:
             self._client.transact_write_items(
                 TransactItems=[
-                    self._put(_refund_item(refund)),
-                    self._move_refundable(refund, -refund.amount.amount_minor, _HAS_ENOUGH_LEFT),
+                    *[self._put(_refund_item(refund)) for refund in refunds],
+                    *[
+                        self._move_refundable(refund, -refund.amount.amount_minor, _HAS_ENOUGH_LEFT)
+                        for refund in refunds
+                    ],
                 ]
             )
         except ClientError as error:
-            stored_refund, stored_payment = failed_conditions(error)
-            if stored_refund is not None:
-                stored = _to_refund(stored_refund)
-                if stored.amount != refund.amount:
-                    raise IdempotencyMismatchError from error
-                return stored
-            if not stored_payment:
-                raise PaymentNotFoundError(refund.order_id) from error
+            stored = failed_conditions(error)
+            if stored[0] is not None:
+                return self._promised(_to_refund(stored[0]), refunds, error)
+            left = [payment for payment in stored[len(refunds) :] if payment is not None]
+            if not all(left):
+                raise PaymentNotFoundError(first.order_id) from error
             raise RefundTooLargeError(
-                refund.order_id, stored_payment["refundable_minor"]
+                first.order_id, sum(payment["refundable_minor"] for payment in left)
             ) from error
-        return refund
+        return list(refunds)
+
+    def _promised(self, first: Refund, asked: Sequence[Refund], error: ClientError) -> list[Refund]:
+        """Read what was promised before under the first one's id, however it was spread."""
+        stored = [first]
+        if first.besides:
+            others = set(first.besides)
+            stored += [one for one in self.refunds(first.order_id) if one.refund_id in others]
+        currency = first.amount.currency
+        if total_of([one.amount for one in stored], currency) != total_of(
+            [one.amount for one in asked], currency
+        ):
+            raise IdempotencyMismatchError from error
+        return stored
 
     def settle_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
         writes: list[Any] = [
             self._end_refund(refund, RefundStatus.SUCCEEDED),
             {"Update": self._more_refunded(refund, event.version)},
             self._put(_entry_item(entry)),
-            outbox_put(self._table, _pk(refund.order_id), event),
+            *self._told(refund.order_id, refund.edit, event),
         ]
         self._end(RefundStatus.SUCCEEDED, writes)
 
@@ -181,7 +209,7 @@ class DynamoDBPayments:
                     self._put(_refund_item(refund)),
                     {"Update": update},
                     self._put(_entry_item(entry)),
-                    outbox_put(self._table, _pk(refund.order_id), event),
+                    *self._told(refund.order_id, refund.edit, event),
                 ]
             )
         except ClientError as error:
@@ -191,7 +219,7 @@ class DynamoDBPayments:
     def withdraw_refund(self, refund: Refund) -> None:
         writes: list[Any] = [
             self._end_refund(refund, RefundStatus.FAILED),
-            self._move_refundable(refund, refund.amount.amount_minor, "attribute_exists(pk)"),
+            self._move_refundable(refund, refund.amount.amount_minor, _IS_THERE),
         ]
         self._end(RefundStatus.FAILED, writes)
 
@@ -205,8 +233,8 @@ class DynamoDBPayments:
             if stored.get("status") != status:
                 raise
 
-    def due_payments(self, until: datetime) -> list[str]:
-        return [item["order_id"] for item in self._due("PAYMENT", until)]
+    def due_payments(self, until: datetime) -> list[tuple[str, int]]:
+        return [(item["order_id"], item.get("edit", 0)) for item in self._due("PAYMENT", until)]
 
     def due_refunds(self, until: datetime) -> list[Refund]:
         return [_to_refund(item) for item in self._due("REFUND", until)]
@@ -233,7 +261,7 @@ class DynamoDBPayments:
             change += " REMOVE " + ", ".join(f"#{name}" for name in gone)
         return {
             "TableName": self._table,
-            "Key": to_item(_key(payment.order_id)),
+            "Key": to_item(_key(payment.order_id, payment.edit)),
             "UpdateExpression": change,
             "ConditionExpression": _IS_VERSION_BEFORE,
             "ExpressionAttributeNames": {f"#{name}": name for name in standing},
@@ -245,21 +273,41 @@ class DynamoDBPayments:
             ),
         }
 
-    def _more_refunded(self, refund: Refund, version: int) -> Any:
+    def _told(self, order_id: str, edit: int, event: Event) -> list[Any]:
+        """Build what tells an event; one of a supplement is counted by the order's own payment."""
+        told: list[Any] = [outbox_put(self._table, _pk(order_id), event)]
+        if edit:
+            told.append({"Update": self._counted(order_id, event.version)})
+        return told
+
+    def _counted(self, order_id: str, version: int) -> Any:
         return {
             "TableName": self._table,
-            "Key": to_item(_key(refund.order_id)),
-            "UpdateExpression": "SET #refunded = #refunded + :amount, #version = :version",
+            "Key": to_item(_key(order_id)),
+            "UpdateExpression": "SET #version = :version",
             "ConditionExpression": _IS_VERSION_BEFORE,
-            "ExpressionAttributeNames": {"#refunded": "refunded_minor", "#version": "version"},
+            "ExpressionAttributeNames": {"#version": "version"},
             "ExpressionAttributeValues": to_item(
-                {
-                    ":amount": refund.amount.amount_minor,
-                    ":version": version,
-                    ":previous_version": version - 1,
-                }
+                {":version": version, ":previous_version": version - 1}
             ),
         }
+
+    def _more_refunded(self, refund: Refund, version: int) -> Any:
+        update = self._counted(refund.order_id, version)
+        update["UpdateExpression"] += ", #refunded = #refunded + :amount"
+        update["ExpressionAttributeNames"] |= {"#refunded": "refunded_minor"}
+        update["ExpressionAttributeValues"] |= to_item({":amount": refund.amount.amount_minor})
+        if refund.edit:
+            # Its own version counts what is read of it; the event's is the order's.
+            update["Key"] = to_item(_key(refund.order_id, refund.edit))
+            update["UpdateExpression"] = update["UpdateExpression"].replace(
+                "#version = :version", "#version = #version + :one"
+            )
+            update["ConditionExpression"] = _IS_THERE
+            update["ExpressionAttributeValues"] = to_item(
+                {":amount": refund.amount.amount_minor, ":one": 1}
+            )
+        return update
 
     def _move_refundable(self, refund: Refund, delta: int, condition: str) -> Any:
         values = {":delta": delta}
@@ -268,7 +316,7 @@ class DynamoDBPayments:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": to_item(_key(refund.order_id)),
+                "Key": to_item(_key(refund.order_id, refund.edit)),
                 "UpdateExpression": "SET #refundable = #refundable + :delta",
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": {"#refundable": "refundable_minor"},
@@ -311,8 +359,8 @@ def _pk(order_id: str) -> str:
     return f"PAYMENT#{order_id}"
 
 
-def _key(order_id: str) -> dict[str, str]:
-    return {"pk": _pk(order_id), "sk": "PAYMENT"}
+def _key(order_id: str, edit: int = 0) -> dict[str, str]:
+    return {"pk": _pk(order_id), "sk": f"PAYMENT+{edit:04d}" if edit else "PAYMENT"}
 
 
 def _refund_key(refund: Refund) -> dict[str, str]:
@@ -322,8 +370,9 @@ def _refund_key(refund: Refund) -> dict[str, str]:
 def _payment_item(payment: Payment) -> Item:
     standing = {name: value for name, value in _standing(payment).items() if value is not None}
     return {
-        **_key(payment.order_id),
+        **_key(payment.order_id, payment.edit),
         "order_id": payment.order_id,
+        "edit": payment.edit,
         "customer_id": payment.customer_id,
         "method": payment.method,
         "currency": payment.amount.currency,
@@ -386,6 +435,7 @@ def _to_payment(item: Item) -> Payment:
         provider_reference=item["provider_reference"],
         correlation_id=item["correlation_id"],
         version=item["version"],
+        edit=item.get("edit", 0),
         attempt=item["attempt"],
         replaces=item.get("replaces"),
         action_url=item.get("action_url"),
@@ -407,6 +457,8 @@ def _refund_item(refund: Refund) -> Item:
         "reason": refund.reason,
         "status": refund.status,
         "promised_at": to_text(refund.promised_at),
+        "edit": refund.edit,
+        "besides": list(refund.besides),
     }
     if refund.status is not RefundStatus.PENDING:
         return item
@@ -421,6 +473,8 @@ def _to_refund(item: Item) -> Refund:
         reason=item["reason"],
         status=RefundStatus(item["status"]),
         promised_at=from_text(item["promised_at"]),
+        edit=item.get("edit", 0),
+        besides=tuple(item.get("besides", ())),
     )
 
 

@@ -11,10 +11,24 @@ from tradepost.kernel.clock import to_text
 
 
 def told(order_id: str, facts: Facts) -> dict[str, Any]:
-    """Write an order's facts; a book that has nothing is None."""
+    """Write an order's facts; a book that has nothing is None.
+
+    `payment` and `charge` are the order's own; `supplements` are those of its edits.
+    """
+    told = [
+        {
+            "edit": payment.edit,
+            "payment": of_payment(payment),
+            "charge": of_charge(charge) if charge else None,
+        }
+        for payment, charge in facts.payments
+    ]
+    own = next(iter(told), {"payment": None, "charge": None})
     return {
         "order_id": order_id,
-        "payment": of_payment(facts.payment) if facts.payment else None,
+        "payment": own["payment"],
+        "charge": own["charge"],
+        "supplements": told[1:],
         "ledger": _sums(facts.entries),
         "refunds": [
             {
@@ -24,7 +38,6 @@ def told(order_id: str, facts: Facts) -> dict[str, Any]:
             }
             for refund in facts.refunds
         ],
-        "charge": of_charge(facts.charge) if facts.charge else None,
     }
 
 

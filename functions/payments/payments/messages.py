@@ -31,6 +31,12 @@ class OrderPayment(StepInput):
     payment: _Due
 
 
+class UndoneOrderPayment(OrderPayment):
+    """`edit` is the number of an edit that was under way; its supplement goes back, too."""
+
+    edit: int = Field(default=0, ge=0)
+
+
 class OwnedOrderPayment(OrderPayment):
     customer_id: str
 
@@ -45,6 +51,18 @@ class EditRefund(StepInput):
     number: int = Field(ge=1)
     amount_minor: int
     currency: str
+
+
+class EditSupplement(StepInput):
+    number: int = Field(ge=1)
+    currency: str
+
+
+class DueSupplement(EditSupplement):
+    """What an edit adds to its order's price; without a `method` the order's own is asked again."""
+
+    amount_minor: int = Field(ge=1)
+    method: str | None = None
 
 
 class AcceptedClaim(Fact):

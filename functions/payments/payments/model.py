@@ -16,10 +16,14 @@ a crash asks for the same.
 OPENED is the intent: the provider has a charge under `provider_reference` on which no money has
 moved. Our book knows that reference before money is asked for, so whoever undoes or reads back
 later always knows what to ask about.
+
+An order has a payment of its own, and one more for each edit that adds to what it costs: its
+supplements. Each has a charge and an end for itself; what can go back is the sum of all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -32,7 +36,7 @@ from tradepost.kernel.errors import (
     StaleError,
     UnavailableError,
 )
-from tradepost.kernel.money import Money
+from tradepost.kernel.money import Money, total_of
 
 
 class PaymentStatus(StrEnum):
@@ -90,6 +94,7 @@ class DeclineReason(StrEnum):
     PAYMENT_DECLINED = "payment_declined"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     CONFIRMATION_EXPIRED = "confirmation_expired"  # the customer did not confirm in time
+    CONFIRMATION_REQUIRED = "confirmation_required"  # of a supplement, which nobody waits for
     AUTHORIZATION_EXPIRED = "authorization_expired"  # it lapsed, and could not be had again
 
 
@@ -106,6 +111,19 @@ class PaymentDeclinedError(ConflictError):
 class InsufficientFundsError(PaymentDeclinedError):
     code = "insufficient_funds"
     reason = DeclineReason.INSUFFICIENT_FUNDS
+
+
+class ConfirmationRequiredError(PaymentDeclinedError):
+    """The bank wants to hear from the customer, and nobody can wait for that."""
+
+    code = "confirmation_required"
+    reason = DeclineReason.CONFIRMATION_REQUIRED
+
+
+class PaymentMethodNeededError(PaymentDeclinedError):
+    """The provider charges a means of payment once: the customer has to name another."""
+
+    code = "payment_method_needed"
 
 
 class CaptureRefusedError(ConflictError):
@@ -230,9 +248,10 @@ class Part:
 class Payment:
     """What one order owes and paid. `refundable` is captured and not refunded or promised back.
 
-    `attempt` counts the charges opened with the provider, from 1; `replaces` is the reference of
-    the one before, for as long as it may still hold money. `parts` are the ids of what was captured
-    part by part, `asked_for` the part whose capture was begun. `expires_at` is when the customer's
+    `edit` is the number of the order's edit that it pays for, 0 for the order's own. `attempt`
+    counts the charges opened with the provider, from 1; `replaces` is the reference of the one
+    before, for as long as it may still hold money. `parts` are the ids of what was captured part
+    by part, `asked_for` the part whose capture was begun. `expires_at` is when the customer's
     confirmation is late, or the authorization lapses, by status; None if nobody told.
     """
 
@@ -248,6 +267,7 @@ class Payment:
     provider_reference: str
     correlation_id: str
     version: int
+    edit: int = 0
     attempt: int = 1
     replaces: str | None = None
     action_url: str | None = None
@@ -261,6 +281,11 @@ class Payment:
     def left(self) -> Money:
         """Tell what is not captured of what was asked of the customer."""
         return self.amount - self.captured
+
+    @property
+    def can_wait(self) -> bool:
+        """Tell whether somebody stands by for its customer's confirmation."""
+        return self.attempt == 1 and self.edit == 0
 
     @property
     def is_open(self) -> bool:
@@ -350,12 +375,19 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
+    """Money on its way back, of one of the order's payments: that of the order, or of an `edit`.
+
+    `besides` are the refunds that were promised with it, because one payment was not enough.
+    """
+
     refund_id: str
     order_id: str
     amount: Money
     reason: str
     status: RefundStatus
     promised_at: datetime
+    edit: int = 0
+    besides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,10 +413,39 @@ class Entry:
             raise ValueError("an entry's legs sum to zero")
 
 
-def capture_entry(order_id: str, amount: Money, part_id: str | None = None) -> Entry:
-    """Make the entry of a capture; one of a part has an id of its own."""
-    entry_id = "CAPTURE" if part_id is None else f"CAPTURE#{part_id}"
-    return Entry(entry_id, order_id, "CAPTURE", amount.currency, _legs(amount.amount_minor))
+def capture_entry(payment: Payment, amount: Money, part_id: str | None = None) -> Entry:
+    """Make the entry of a capture; one of a part or of a supplement has an id of its own."""
+    entry_id = f"CAPTURE+{payment.edit}" if payment.edit else "CAPTURE"
+    if part_id is not None:
+        entry_id += f"#{part_id}"
+    legs = _legs(amount.amount_minor)
+    return Entry(entry_id, payment.order_id, "CAPTURE", amount.currency, legs)
+
+
+def status_of(payments: Sequence[Payment]) -> PaymentStatus:
+    """Tell the status of an order's payments: that of its own, but REFUNDED only if all are."""
+    own = payments[0].status
+    is_kept = any(payment.status is PaymentStatus.CAPTURED for payment in payments)
+    return PaymentStatus.CAPTURED if own is PaymentStatus.REFUNDED and is_kept else own
+
+
+def refundable_of(payments: Sequence[Payment]) -> Money:
+    """Sum what can go back of an order's payments, of which there is one at least."""
+    return total_of([payment.refundable for payment in payments], payments[0].amount.currency)
+
+
+def spread(amount: Money, payments: Sequence[Payment]) -> list[tuple[Payment, Money]]:
+    """Divide what goes back among an order's payments, the oldest first.
+
+    What they have not enough for is asked of the first alone, whose condition refuses it.
+    """
+    missing, parts = amount, []
+    for payment in payments:
+        part = min(missing, payment.refundable)
+        if part.amount_minor > 0:
+            parts.append((payment, part))
+            missing = missing - part
+    return parts if parts and missing.amount_minor == 0 else [(payments[0], amount)]
 
 
 def refund_entry(refund: Refund) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,30 +20,41 @@ class ProviderKeys:
 
     They are derived from the order and from what our book says of it, so that whoever repeats an
     operation, from whatever state of knowledge, repeats the same one (rule R8). An authorization
-    that is made anew is another attempt, whose number is written down first.
+    that is made anew is another attempt, whose number is written down first; what an `edit` adds
+    to an order is paid for by another charge, under its number.
     """
 
     order_id: str
     attempt: int = 1
+    edit: int = 0
+
+    @classmethod
+    def of(cls, payment: Payment) -> ProviderKeys:
+        return cls(payment.order_id, payment.attempt, payment.edit)
 
     @property
     def open(self) -> str:
-        return f"open#{self.order_id}#{self.attempt}"
+        return f"open#{self._charged}"
 
     @property
     def authorize(self) -> str:
-        return f"authorize#{self.order_id}#{self.attempt}"
+        return f"authorize#{self._charged}"
 
     @property
     def capture(self) -> str:
-        return f"capture#{self.order_id}#{self.attempt}"
+        return f"capture#{self._charged}"
 
     @property
     def void(self) -> str:
-        return f"void#{self.order_id}#{self.attempt}"
+        return f"void#{self._charged}"
+
+    @property
+    def _charged(self) -> str:
+        supplement = f"+{self.edit}" if self.edit else ""
+        return f"{self.order_id}{supplement}#{self.attempt}"
 
     def part(self, part_id: str) -> str:
-        return f"capture#{self.order_id}#{self.attempt}#{part_id}"
+        return f"capture#{self._charged}#{part_id}"
 
     def refund(self, refund_id: str) -> str:
         return f"refund#{self.order_id}#{refund_id}"
@@ -93,12 +105,14 @@ class ProviderEvent:
 
 
 class PaymentProvider(Protocol):
-    """A card processor. Every call is idempotent by its key; each may raise
+    """A card processor. `charges_again` tells whether a means of payment that was charged once can
+    be charged once more without its holder. Every call is idempotent by its key; each may raise
     ProviderUnavailableError, after which nothing is known and the same call may be repeated.
     A call that names a reference raises UnknownChargeError where the provider has none.
     """
 
     name: str
+    charges_again: bool
 
     def open(self, key: str, *, order_id: str, amount: Money) -> str:
         """Make a charge known; no money moves. Return the provider's reference, per key one."""
@@ -155,31 +169,42 @@ class Orders(Protocol):
 
 
 class PaymentRepository(Protocol):
-    def get(self, order_id: str) -> Payment | None:
-        """Read a payment as it is now."""
+    """Keeps payments and their refunds. An event's version counts what is told of the payments of
+    one order: it is that of the order's own, which is moved with every event.
+    """
+
+    def get(self, order_id: str, edit: int = 0) -> Payment | None:
+        """Read a payment as it is now: the order's own, or the supplement for an edit."""
+
+    def of_order(self, order_id: str) -> list[Payment]:
+        """Read an order's payments as they are now: its own first, then the supplements."""
 
     def add(self, payment: Payment) -> Payment:
-        """Store a new payment, once per order; return what is stored."""
+        """Store a new payment, once per order and edit; return what is stored."""
 
     def move(self, payment: Payment, event: Event | None = None) -> None:
         """Store what a payment has become, with the event that reports it, if one does.
 
-        Not what is captured of it. Raises StaleError if it is not at the version before.
+        Not what is captured of it. Raises StaleError if it is not at the version before, or the
+        order's own is not at the version before the event's.
         """
 
     def record_capture(self, payment: Payment, entry: Entry, event: Event) -> None:
         """Store that the entry's amount was captured. Raises StaleError as `move` does."""
 
-    def promise_refund(self, refund: Refund) -> Refund:
-        """Set the amount aside for the refund, once per id; return what is stored.
+    def promise_refunds(self, refunds: Sequence[Refund]) -> list[Refund]:
+        """Set all the amounts aside or none, once per the first one's id; return what is stored.
 
-        Raises RefundTooLargeError, PaymentNotFoundError.
+        They are promised together, each of another payment of one order. What is stored may have
+        been spread in another way: its sum is the same.
+
+        Raises RefundTooLargeError, PaymentNotFoundError; IdempotencyMismatchError for another sum.
         """
 
     def settle_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
         """Record that the provider sent the money. Safe to repeat.
 
-        Raises StaleError if the payment is not at the version before the event's.
+        Raises StaleError if the order's own payment is not at the version before the event's.
         """
 
     def add_foreign_refund(self, refund: Refund, entry: Entry, event: Event) -> None:
@@ -188,8 +213,10 @@ class PaymentRepository(Protocol):
     def withdraw_refund(self, refund: Refund) -> None:
         """Take the promise back: the provider refused. Safe to repeat."""
 
-    def due_payments(self, until: datetime) -> list[str]:
-        """List the orders whose open payment is to be looked at by `until`; a bounded number."""
+    def due_payments(self, until: datetime) -> list[tuple[str, int]]:
+        """List the open payments to be looked at by `until`, each by order and edit; a bounded
+        number.
+        """
 
     def due_refunds(self, until: datetime) -> list[Refund]:
         """List PENDING refunds that nobody is at work on by `until`; a bounded number."""

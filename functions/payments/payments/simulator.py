@@ -87,6 +87,7 @@ class SimulatedProvider:
     """
 
     name = "simulator"
+    charges_again = True
 
     def __init__(
         self,

@@ -87,6 +87,7 @@ class StripeProvider:
     """
 
     name = "stripe"
+    charges_again = False  # without a customer at Stripe a means of payment serves once
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from infra.local.clock import ClockEvent
 from infra.local.corrections import lambda_functions
@@ -38,12 +39,14 @@ _parsed: dict[str, bytes] = {}
 _idle: defaultdict[str, list[Any]] = defaultdict(list)
 _programs_lock = threading.Lock()
 _moto_invoke = lambda_eval_utils._invoke_lambda_function
+_moto_validate = StepFunctionsParserBackend._validate_definition
 
 
 def install() -> None:
     """Replace how programs, threads and clients are had."""
     ExecutionWorker.start = _start
     ExecutionWorker._get_evaluation_entrypoint = _own_program
+    StepFunctionsParserBackend._validate_definition = staticmethod(_validate)
     Program.eval = _eval_program
     EvalComponent._log_failure_event_exception = _no_log
     EvalComponent._log_exception = _no_log
@@ -82,11 +85,24 @@ def _own_program(self: Any) -> Any:
     with _programs_lock:
         if _idle[definition]:
             return _idle[definition].pop()
-        if definition not in _parsed:
-            program = AmazonStateLanguageParser.parse(definition)[0]
-            program.__dict__[_DEFINITION] = definition
-            _parsed[definition] = pickle.dumps(program)
+        _parse(definition)
     return pickle.loads(_parsed[definition])  # noqa: S301 - bytes of our own making
+
+
+def _parse(definition: str) -> None:
+    if definition not in _parsed:
+        program = AmazonStateLanguageParser.parse(definition)[0]
+        program.__dict__[_DEFINITION] = definition
+        _parsed[definition] = pickle.dumps(program)
+
+
+def _validate(definition: str) -> None:
+    """Parse a definition when its machine is created, as its first execution would."""
+    try:
+        with _programs_lock:
+            _parse(definition)
+    except Exception:  # noqa: BLE001 - moto finds the same fault, and says it as AWS does
+        _moto_validate(definition)
 
 
 def _run_program(program: Any, env: Any) -> None:

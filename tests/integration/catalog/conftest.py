@@ -24,6 +24,7 @@ from tradepost.platform.dynamodb import from_item
 
 ROOT = Path(__file__).parents[3]
 TABLE = "tradepost-test-catalog"
+BUCKET = "tradepost-test-pictures"
 
 
 @functools.cache
@@ -62,6 +63,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
         "CATALOG_TABLE": TABLE,
+        "PICTURES_BUCKET": BUCKET,
+        "PICTURES_ENDPOINT": "https://uploads.example",
         "CATALOG_CACHE_POLICY": "lfu",
         "CATALOG_CACHE_ENTRIES": "100",
         "CATALOG_CACHE_BYTES": "1000000",
@@ -78,6 +81,9 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         dynamodb.create_table(
             **_table(),
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+        boto3.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         boto3.client("secretsmanager").create_secret(
             Name="cursor", SecretString=json.dumps({"key": "a key of more than thirty-two bytes"})
@@ -147,7 +153,7 @@ def elsewhere(client: Any, other_catalog_app: ModuleType, stream: Any) -> Iterat
 
 
 def _opened(module: ModuleType, stream: Any) -> Iterator[Shop]:
-    made_once = (module.products, module.index, module.answers)
+    made_once = (module.products, module.index, module.categories, module.pictures, module.answers)
     for made in made_once:
         made.cache_clear()
     yield Shop(module, stream)
@@ -168,6 +174,7 @@ class Shop:
         resource: str,
         *,
         handle: str | None = None,
+        path: dict[str, str] | None = None,
         body: Any = None,
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
@@ -179,7 +186,7 @@ class Shop:
             "path": resource,
             "headers": {"content-type": "application/json", **(headers or {})},
             "multiValueQueryStringParameters": {k: [v] for k, v in (query or {}).items()} or None,
-            "pathParameters": {"handle": handle} if handle is not None else None,
+            "pathParameters": path or ({"handle": handle} if handle is not None else None),
             "stageVariables": None,
             "body": json.dumps(body) if body is not None else None,
             "isBase64Encoded": False,
@@ -209,6 +216,22 @@ class Shop:
 
     def withdraw(self, handle: str, *, seen: int | None = None) -> SimpleNamespace:
         return self.call("DELETE", "/v1/products/{handle}", handle=handle, headers=_if_match(seen))
+
+    def describe(
+        self, slug: str, title: str, parent: str | None = None, *, seen: int | None = None
+    ) -> SimpleNamespace:
+        return self.call(
+            "PUT",
+            "/v1/categories/{slug}",
+            path={"slug": slug},
+            body={"title": title, "parent": parent},
+            headers=_if_match(seen),
+        )
+
+    def forget_category(self, slug: str, *, seen: int | None = None) -> SimpleNamespace:
+        return self.call(
+            "DELETE", "/v1/categories/{slug}", path={"slug": slug}, headers=_if_match(seen)
+        )
 
     def search(self, **query: Any) -> SimpleNamespace:
         asked = {name: str(value) for name, value in query.items()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 
 from catalog.use_cases import searching
 from infra.cli import exporter, importer, reindex
+from infra.cli.importing import journal, loading
 from infra.cli.main import app
 from infra.cli.shop import Shop
 
@@ -34,6 +37,9 @@ class Books:
         self.on_hand: dict[str, int] = {}
         self.busy = 0
         self.broken_at = ""
+        self.sent: list[str] = []
+        self.fails_after = math.inf
+        self.fault: BaseException = KeyboardInterrupt()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -44,6 +50,10 @@ class Books:
         if path == "/_local":
             staff = {"email": "admin@shop.example", "password": "of the local shop"}
             return httpx.Response(200, json={"stage": "local", "staff": staff})
+        if path == "/v1/products/batch":
+            if len(self.sent) >= self.fails_after:
+                raise self.fault
+            self.sent += [product["handle"] for product in body["products"]]
         if path == self.broken_at:
             self.broken_at = ""
             raise KeyboardInterrupt
@@ -83,7 +93,7 @@ def books(shop, monkeypatch) -> Books:
     monkeypatch.setattr(exporter, "Shop", connected)
     monkeypatch.setattr(reindex, "Shop", connected)
     # The Chalice app under test answers one request at a time.
-    monkeypatch.setattr(importer, "_REQUESTS_IN_FLIGHT", 1)
+    monkeypatch.setattr(loading, "REQUESTS_IN_FLIGHT", 1)
     monkeypatch.setattr(exporter, "_REQUESTS_IN_FLIGHT", 1)
     return books
 
@@ -207,6 +217,123 @@ def test_a_cell_that_a_spreadsheet_would_run_is_written_inert(books, tmp_path):
 
     with errors.open(newline="") as written:
         assert list(csv.reader(written))[1][1] == "'=cmd|calc"
+
+
+# An import that breaks off
+
+
+@pytest.fixture
+def thousands(tmp_path, monkeypatch) -> Path:
+    """A file of so many batches that it can break off between them."""
+    monkeypatch.setattr(loading, "_PRODUCTS_PER_REQUEST", 2)
+    file = tmp_path / "shop.csv"
+    rows = [f"p{number},Product,Title,Default Title,SKU-{number},1,2\n" for number in range(20)]
+    rows[3] = "p3,Product,Title,Default Title,TAKEN,1,2\n"
+    rows[5] = "p5,Product,Title,Default Title,SKU-5,1,free\n"
+    file.write_text(HEADING + "".join(rows))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (KeyboardInterrupt(), importer.EXIT_INTERRUPTED),
+        (httpx.ConnectError("connection refused"), importer.EXIT_FAILED),
+    ],
+)
+def test_an_import_that_breaks_off_goes_on_where_it_was(
+    books, shop, a_product, thousands, fault, status
+):
+    shop.put("cup", a_product(sku="TAKEN"))
+    books.fails_after, books.fault = 8, fault
+
+    first = run("import", thousands, "--json")
+    before = list(books.sent)
+    books.sent, books.fails_after = [], math.inf
+    second = run("import", thousands, "--json")
+
+    assert first.exit_code == status
+    assert "8 products are done; the same command again goes on after them" in first.stderr
+    assert [*before, *books.sent] == [f"p{n}" for n in range(20) if n != 5]
+    summary = json.loads(second.stdout)
+    assert second.exit_code == importer.EXIT_SOME_BAD
+    assert summary["products"] == {"created": 18, "refused": 1}
+    assert summary["counts"] == {"counted": 18}
+    assert sorted(bad["line"] for bad in summary["first_bad_rows"]) == [5, 7, 7]
+    assert list(thousands.parent.iterdir()) == [thousands]
+
+
+def test_an_import_that_is_done_begins_anew_the_next_time(books, thousands):
+    run("import", thousands)
+    first, books.sent = books.sent, []
+
+    run("import", thousands)
+
+    assert books.sent == first
+
+
+@pytest.mark.parametrize("how", ["the file", "the currency", "at will"])
+def test_what_was_done_of_another_import_is_not_skipped(books, thousands, how):
+    books.fails_after = 8
+    run("import", thousands)
+    books.sent, books.fails_after = [], math.inf
+
+    if how == "the file":
+        thousands.write_text(thousands.read_text().replace("SKU-0", "SKU-ZERO"))
+    run(
+        "import",
+        thousands,
+        *{"the currency": ["--currency", "EUR"], "at will": ["--anew"]}.get(how, []),
+    )
+
+    assert books.sent[0] == "p0"
+
+
+def test_a_journal_cut_off_by_a_crash_is_read_as_far_as_it_goes(books, thousands):
+    books.fails_after = 8
+    run("import", thousands)
+    (kept,) = thousands.parent.glob("*.journal")
+    whole = kept.read_text()
+    kept.write_text(whole[: len(whole) - 30])
+    books.sent, books.fails_after = [], math.inf
+
+    answer = run("import", thousands, "--json")
+
+    assert books.sent[0] == "p7"
+    assert json.loads(answer.stdout)["products"] == {"created": 17, "unchanged": 2}
+
+
+def test_a_folder_that_keeps_no_journal_is_told_and_the_import_goes_on(
+    books, thousands, monkeypatch
+):
+    def read_only(*_: Any) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(journal.Journal, "add", read_only)
+
+    answer = run("import", thousands, "--json")
+
+    assert "import: if this breaks off it begins anew: read-only" in answer.stderr
+    assert json.loads(answer.stdout)["products"] == {"created": 19}
+
+
+def test_an_export_taken_into_an_empty_shop_is_exported_equal(
+    books, tmp_path, shop, a_product, client, items
+):
+    shop.put("bread", a_product(sku="BREAD", published=False, attributes={"flour": "rye"}))
+    (tmp_path / "shop.csv").write_text(HEADING + ROWS)
+    run("import", tmp_path / "shop.csv")
+    exported = run("export").stdout
+    for item in items():
+        key = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
+        client.delete_item(TableName="tradepost-test-catalog", Key=key)
+    books.on_hand = {}
+
+    (tmp_path / "export.jsonl").write_text(exported)
+    run("import", tmp_path / "export.jsonl")
+
+    assert len(exported.splitlines()) == 3
+    assert run("export").stdout == exported
 
 
 def test_an_index_is_rebuilt_from_the_command_line_and_goes_on_where_it_was_interrupted(

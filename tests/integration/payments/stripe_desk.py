@@ -36,6 +36,11 @@ class StripeDesk:
             return_url="https://shop.example/paid",
         )
 
+    def one_card(self) -> str:
+        card = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}
+        made = self._emulator.http.post("/v1/payment_methods", json={"type": "card", "card": card})
+        return str(made.json()["id"])
+
     def confirms(self, charge: Charge, *, approves: bool) -> None:
         assert charge.action_url is not None
         self._emulator.customer_answers(charge.action_url, success=approves)

@@ -23,7 +23,7 @@ def told(till: Till) -> dict[str, Any]:
 
 
 def repairs(till: Till) -> None:
-    use_cases.repair_payment(
+    use_cases.repair_payments(
         till.order_id, payments=till.payments, provider=till.provider, now=till.now
     )
 
@@ -64,6 +64,7 @@ def test_an_order_without_a_payment_has_no_facts(till: Till) -> None:
         "ledger": {"captured_minor": 0, "refunded_minor": 0},
         "refunds": [],
         "charge": None,
+        "supplements": [],
     }
 
 

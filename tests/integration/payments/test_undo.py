@@ -125,9 +125,10 @@ def promises(payments: DynamoDBPayments, reference: str, amount_minor: int) -> R
     """Leave a refund as a crash between its promise and its sending does."""
     refund_id = derived_id("rfd", "ord_1", reference)
     amount = Money(amount_minor, "GBP")
-    return payments.promise_refund(
-        Refund(refund_id, "ord_1", amount, "broken", RefundStatus.PENDING, utc_now())
+    (refund,) = payments.promise_refunds(
+        [Refund(refund_id, "ord_1", amount, "broken", RefundStatus.PENDING, utc_now())]
     )
+    return refund
 
 
 @pytest.mark.usefixtures("authorized")

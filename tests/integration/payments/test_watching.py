@@ -24,16 +24,19 @@ from tradepost.kernel.money import Money
 
 def promises(till: Till, reference: str, amount_minor: int) -> Refund:
     """Leave a refund as a crash between its promise and its sending does."""
-    refund: Refund = till.payments.promise_refund(
-        Refund(
-            reference,
-            till.order_id,
-            Money(amount_minor, "GBP"),
-            "broken",
-            RefundStatus.PENDING,
-            till.now(),
-        )
+    (refund,) = till.payments.promise_refunds(
+        [
+            Refund(
+                reference,
+                till.order_id,
+                Money(amount_minor, "GBP"),
+                "broken",
+                RefundStatus.PENDING,
+                till.now(),
+            )
+        ]
     )
+    assert isinstance(refund, Refund)
     return refund
 
 

@@ -79,6 +79,30 @@ class Till:
             now=self.now,
         )
 
+    def authorizes_supplement(
+        self, edit: int, amount_minor: int = 4_000, method: str | None = None
+    ) -> Payment:
+        return use_cases.authorize_supplement(
+            self.order_id, edit, Money(amount_minor, "GBP"), method, **self._means()
+        )
+
+    def captures_supplement(self, edit: int) -> Payment:
+        return use_cases.capture_payment(self.order_id, edit=edit, **self._means())
+
+    def takes_supplement(self, edit: int, amount_minor: int = 4_000) -> None:
+        self.authorizes_supplement(edit, amount_minor)
+        self.captures_supplement(edit)
+
+    def voids_supplement(self, edit: int) -> None:
+        use_cases.void_payment(
+            self.order_id, edit=edit, currency="GBP", correlation_id="cor_1", **self._means()
+        )
+
+    def voids_all(self, edit: int = 0) -> None:
+        use_cases.void_payments(
+            self.order_id, edit=edit, currency="GBP", correlation_id="cor_1", **self._means()
+        )
+
     def captures(self, amount_minor: int | None = None) -> Payment:
         return use_cases.capture_payment(self.order_id, amount_minor=amount_minor, **self._means())
 
@@ -120,8 +144,8 @@ class Till:
             self.order_id, customer_id=customer_id, **self._means()
         )
 
-    def is_looked_after(self) -> None:
-        look_after(self.order_id, orders=self.orders, **self._means())
+    def is_looked_after(self, edit: int = 0) -> None:
+        look_after(self.order_id, edit=edit, orders=self.orders, **self._means())
 
     def watches(self) -> dict[str, str]:
         return use_cases.watch_authorizations(orders=self.orders, **self._means())
@@ -133,13 +157,13 @@ class Till:
         charge: Charge = self.provider.confirm(self.payment().provider_reference, approves=approves)
         return charge
 
-    def payment(self) -> Payment:
-        payment: Payment | None = self.payments.get(self.order_id)
+    def payment(self, edit: int = 0) -> Payment:
+        payment: Payment | None = self.payments.get(self.order_id, edit)
         assert payment is not None
         return payment
 
-    def charge(self, reference: str | None = None) -> Charge:
-        charge: Charge = self.provider.charge(reference or self.payment().provider_reference)
+    def charge(self, reference: str | None = None, *, edit: int = 0) -> Charge:
+        charge: Charge = self.provider.charge(reference or self.payment(edit).provider_reference)
         return charge
 
     def ledger_minor(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from carts.model import (
+from carts.model.cart import (
     CART_LINES_MAX,
     QUANTITY_MAX,
     Cart,

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carts.model import (
-    Cart,
-    CartLine,
+from carts.model.cart import Cart, CartLine
+from carts.model.shipping import (
     QuoteExpiredError,
     QuoteMismatchError,
     Shipping,

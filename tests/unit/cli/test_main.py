@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from typer.testing import CliRunner
 
 from infra.cli.main import app
@@ -20,10 +21,12 @@ def test_a_limit_of_none_at_all_is_refused():
     assert result.exit_code == 2
 
 
-def test_an_address_that_cannot_be_one_is_one_line():
-    result = CliRunner().invoke(
-        app, ["flash-sale", "--url", "http://[", "--email", "a@b.example", "--password", "p"]
-    )
+@pytest.mark.parametrize("address", ["http://[", "ftp://shop.example", "shop.example", "http://"])
+@pytest.mark.parametrize("command", ["reconcile", "export"])
+def test_an_address_that_cannot_be_one_is_told_at_once(command: str, address: str):
+    asked = [command, "--url", address, "--email", "a@b.example", "--password", "p"]
+    result = CliRunner().invoke(app, asked)
 
-    assert result.exit_code == 2
-    assert len(result.output.splitlines()) == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code != 0
+    assert result.output.splitlines()[-1].startswith(f"{command}: {address} ")

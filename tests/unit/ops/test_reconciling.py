@@ -42,6 +42,12 @@ UNDONE = Books(
     shipment="CANCELLED",
 )
 UNKNOWN = OrderFacts("ord_1", None)
+ADDED = MoneyFacts("GBP", "CAPTURED", Sums(600, 0), charge_status="CAPTURED", charge=Sums(600, 0))
+SOLD_WITH_MORE = replace(
+    SOLD,
+    order=replace(SOLD.order, total_minor=2000),
+    money=replace(SOLD.money, ledger=Sums(2000, 0), supplements=(ADDED,)),
+)
 
 
 def kinds(books: Books) -> dict[Kind, Repair | None]:
@@ -74,8 +80,19 @@ def with_order(books: Books, **facts: object) -> Books:
         ),
         with_order(replace(UNDONE, hold="HELD"), status="NEEDS_ATTENTION"),
         with_order(replace(UNDONE, hold="HELD"), status="AWAITING_PAYMENT"),
+        SOLD_WITH_MORE,
     ],
-    ids=["sold", "undone", "shipped", "delivered", "refunded in part", "refunded", "parked", "3ds"],
+    ids=[
+        "sold",
+        "undone",
+        "shipped",
+        "delivered",
+        "refunded in part",
+        "refunded",
+        "parked",
+        "3ds",
+        "added to",
+    ],
 )
 def test_books_that_agree_show_no_difference(books: Books) -> None:
     assert kinds(books) == {}
@@ -85,6 +102,27 @@ def test_a_payment_that_missed_what_the_provider_did_is_settled() -> None:
     books = with_money(SOLD, payment_status="AUTHORIZED", payment=Sums(), ledger=Sums())
 
     assert kinds(books)[Kind.PAYMENT_BEHIND_PROVIDER] is Repair.SETTLE_PAYMENT
+
+
+def test_a_supplement_that_missed_what_the_provider_did_is_settled() -> None:
+    late = replace(ADDED, payment_status="AUTHORIZED", payment=Sums())
+    books = with_money(SOLD_WITH_MORE, ledger=PAID, supplements=(late,))
+
+    assert kinds(books) == {Kind.PAYMENT_BEHIND_PROVIDER: Repair.SETTLE_PAYMENT}
+
+
+def test_what_an_edit_added_and_nobody_took_is_said() -> None:
+    books = with_money(SOLD_WITH_MORE, ledger=PAID, supplements=())
+
+    assert kinds(books) == {Kind.ORDER_WITHOUT_MONEY: None}
+
+
+def test_a_supplement_set_aside_for_a_cancelled_order_is_given_back() -> None:
+    held = MoneyFacts("GBP", "AUTHORIZED", charge_status="AUTHORIZED")
+
+    found = kinds(with_money(UNDONE, supplements=(held,)))
+
+    assert found == {Kind.MONEY_WITHOUT_ORDER: Repair.GIVE_MONEY_BACK}
 
 
 def test_money_of_an_order_that_never_was_is_settled_and_given_back() -> None:
@@ -214,7 +252,12 @@ class FakeContexts:
         place = after["place"] if after else 0
         return known[place : place + 1], {"place": place + 1} if place + 1 < len(known) else None
 
-    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
+    def orders_changed(self, start: datetime, end: datetime, after: Any) -> tuple[list[str], Any]:
+        return self.orders_of_day(TODAY, after)
+
+    def charges_between(
+        self, start: datetime, end: datetime, after: Any
+    ) -> tuple[list[ChargeFacts], Any]:
         return self.charged, None
 
     def is_known(self, order_id: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from catalog.model.texts import wrong_slug, wrong_text
 from tradepost.kernel.errors import ConflictError, InvalidError, NotFoundError, StaleError
 from tradepost.kernel.ids import derived_id
 from tradepost.kernel.money import Money
@@ -36,7 +37,6 @@ CONTENT_BYTES_MAX = 300_000
 _HANDLE = re.compile(r"[^\W_][\w.\-]*")
 # A SKU stands in addresses and on labels: printable ASCII without spaces.
 _SKU = re.compile(r"[!-~]+")
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # A path on our own host, or a web address: nothing a browser would run.
 _IMAGE_URL = re.compile(r"(?:https?://|/(?!/))[!-~]+")
 
@@ -187,9 +187,9 @@ class Content:
         _require_list("tags", self.tags, TAGS_MAX)
         _require_list("options", self.options, OPTIONS_MAX)
         _require_list("images", [image.url for image in self.images], IMAGES_MAX)
-        for category in self.categories:
-            if not _SLUG.fullmatch(category):
-                raise InvalidProductError("categories", "a slug such as home-garden")
+        for problem in map(wrong_slug, self.categories):
+            if problem is not None:
+                raise InvalidProductError("categories", problem)
         if len(self.attributes) > ATTRIBUTES_MAX:
             raise InvalidProductError("attributes", f"at most {ATTRIBUTES_MAX}")
         for name, value in self.attributes.items():
@@ -272,12 +272,9 @@ def require_handle(handle: str) -> str:
 def _require_text(
     field: str, text: str, length_max: int, *, required: bool = False, lines: bool = False
 ) -> None:
-    if len(text) > length_max:
-        raise InvalidProductError(field, f"at most {length_max} characters")
-    if text != text.strip() or (required and not text):
-        raise InvalidProductError(field, "must not be blank, nor begin or end with space")
-    if not (text.replace("\n", "").replace("\t", "") if lines else text).isprintable():
-        raise InvalidProductError(field, "holds characters that cannot be shown")
+    problem = wrong_text(text, length_max, required=required, lines=lines)
+    if problem is not None:
+        raise InvalidProductError(field, problem)
 
 
 def _require_list(field: str, texts: Iterable[str], count_max: int) -> None:

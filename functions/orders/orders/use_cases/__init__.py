@@ -11,7 +11,15 @@ from orders.use_cases.asking import (
     request_cancellation,
     resume_order,
 )
-from orders.use_cases.editing import apply_edit, close_edit, read_edit, request_edit
+from orders.use_cases.editing import (
+    apply_edit,
+    begin_edit,
+    close_edit,
+    read_edit,
+    refuse_edit,
+    request_edit,
+    undo_edit,
+)
 from orders.use_cases.following import (
     SWEPT_MAX,
     confirm_again,
@@ -21,6 +29,7 @@ from orders.use_cases.following import (
     sweep,
     take_up,
 )
+from orders.use_cases.forgetting import forget_customer, sweep_erasures
 from orders.use_cases.steps import (
     abandon_order,
     await_payment,
@@ -41,12 +50,14 @@ __all__ = [
     "apply_edit",
     "await_payment",
     "begin_capture",
+    "begin_edit",
     "cancel_order",
     "close_edit",
     "confirm_again",
     "confirm_order",
     "follow_parcel",
     "follow_refunds",
+    "forget_customer",
     "give_up_parcel",
     "keep_order",
     "order_of",
@@ -55,9 +66,12 @@ __all__ = [
     "price_parcel",
     "price_return",
     "read_edit",
+    "refuse_edit",
     "request_cancellation",
     "request_edit",
     "resume_order",
     "sweep",
+    "sweep_erasures",
     "take_up",
+    "undo_edit",
 ]

@@ -1,11 +1,21 @@
-"""Taking units out of a confirmed order: asked for by people, done by its checkout."""
+"""Editing a confirmed order: asked for by people, done by its checkout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from orders.model import EditStatus, Order, OrderLine, OrderStatus, left_of
-from orders.ports import CheckoutRunner, OrderRepository
+from orders.model import (
+    PARCEL_PACKED,
+    Edit,
+    EditStatus,
+    Order,
+    OrderLine,
+    OrderStatus,
+    edited,
+    units_added,
+)
+from orders.ports import CheckoutRunner, OrderRepository, Prices
 from orders.use_cases.asking import Asker, action_of
 from orders.use_cases.deciding import ATTEMPTS_MAX, decided, poke, require_owner
 from tradepost.kernel.clock import Clock
@@ -20,14 +30,18 @@ def request_edit(
     *,
     key: str,
     expected: Money,
+    method: str | None = None,
     orders: OrderRepository,
+    prices: Prices,
     runner: CheckoutRunner,
     now: Clock,
 ) -> Order:
-    """Have units taken out of an order, as long as its parcel is not packed.
+    """Have units taken out of an order or added to it, as long as its parcel is not packed.
 
-    The checkout, started again, gives back the units and what they were bought for. Asked again
-    by the same key it is the same edit, and the checkout is started again if it is not over.
+    What is added costs what it costs today; `method` is the means of payment for what is due, the
+    order's own without it. The checkout, started again, takes and gives back units and money, or
+    refuses the edit and leaves the order as it was. Asked again by the same key it is the same
+    edit, and the checkout is started again if it is not over.
 
     Raises
     ------
@@ -35,18 +49,26 @@ def request_edit(
         No such order, or it is somebody else's.
     OrderTransitionError
         The order is not CONFIRMED, or another edit of it is under way.
-    NotBoughtError, EditNotPossibleError, EditTotalError, IdempotencyMismatchError
+    NotBoughtError, NotOnSaleError, EditNotPossibleError, EditTotalError, IdempotencyMismatchError
     """
     its_key = f"{asker.principal_id}:{key}"
 
     def decide(order: Order) -> Order:
         require_owner(order, None if asker.is_staff else asker.principal_id)
         if order.edit and order.edit.key == its_key:
-            if order.edit.quantities != quantities:
+            if (order.edit.quantities, order.edit.method) != (quantities, method):
                 raise IdempotencyMismatchError
             return order
+        lines = orders.lines(order_id)
+        more = units_added(quantities, lines)
         return order.asked_to_edit(
-            quantities, orders.lines(order_id), key=its_key, expected=expected, at=now()
+            quantities,
+            lines,
+            added=prices.of(more, order) if more else (),
+            key=its_key,
+            method=method,
+            expected=expected,
+            at=now(),
         )
 
     order = decided(order_id, decide, orders, action=lambda order: action_of("edit", asker, order))
@@ -54,11 +76,49 @@ def request_edit(
     return order
 
 
-def read_edit(order_id: str, *, orders: OrderRepository) -> tuple[Order, list[OrderLine]]:
-    """Read an order with the lines that its latest edit leaves of it."""
+def read_edit(order_id: str, *, orders: OrderRepository) -> tuple[Order, Edit, list[OrderLine]]:
+    """Read an order and its latest edit, with the lines that this leaves of it."""
     order = orders.get(order_id)
     assert order.edit is not None
-    return order, left_of(orders.lines(order_id), order.edit.quantities)
+    lines = orders.lines(order_id)
+    return order, order.edit, lines if order.edit.is_applied else edited(lines, order.edit)
+
+
+def begin_edit(order_id: str, number: int, *, orders: OrderRepository, now: Clock) -> Order:
+    """Pass an edit's point of no return: what it adds is held and its price set aside.
+
+    Safe to repeat; an edit that is undone stays so.
+    """
+
+    def decide(order: Order) -> Order:
+        is_asked = _is_at(order, number, {EditStatus.ASKED})
+        return order.edit_begun(at=now()) if is_asked else order
+
+    return decided(order_id, decide, orders)
+
+
+def undo_edit(
+    order_id: str,
+    number: int,
+    *,
+    reason: str,
+    is_definite: bool,
+    orders: OrderRepository,
+    now: Clock,
+) -> Order:
+    """Turn an edit round that was refused something, if it still can be.
+
+    One that another execution has begun to take goes on, unless the no `is_definite`: the money or
+    the units will never be had. Safe to repeat.
+    """
+    may_turn = {EditStatus.ASKED} | ({EditStatus.TAKING} if is_definite else set())
+
+    def decide(order: Order) -> Order:
+        if not _is_at(order, number, may_turn):
+            return order
+        return order.edit_undone(reason, at=now())
+
+    return decided(order_id, decide, orders)
 
 
 def apply_edit(order_id: str, number: int, *, orders: OrderRepository, now: Clock) -> Order:
@@ -67,10 +127,9 @@ def apply_edit(order_id: str, number: int, *, orders: OrderRepository, now: Cloc
     An edit that is over, or applied already, changes nothing. Safe to repeat.
     """
     for _ in range(ATTEMPTS_MAX):
-        order, left = read_edit(order_id, orders=orders)
-        assert order.edit is not None
-        is_asked = order.edit.number == number and order.edit.status is EditStatus.ASKED
-        if not is_asked or order.status is not OrderStatus.EDITING:
+        order, edit, left = read_edit(order_id, orders=orders)
+        is_this = edit.number == number and order.status is OrderStatus.EDITING
+        if not (is_this and edit.may_be_applied):
             return order
         applied = order.edit_applied(left, at=now())
         try:
@@ -81,22 +140,36 @@ def apply_edit(order_id: str, number: int, *, orders: OrderRepository, now: Cloc
     raise StaleError(f"{order_id} kept changing")
 
 
-def close_edit(
-    order_id: str, number: int, status: EditStatus, *, orders: OrderRepository, now: Clock
-) -> Order:
-    """Confirm the order again, or turn it round if its customer cancelled meanwhile.
+def refuse_edit(order_id: str, number: int, *, orders: OrderRepository, now: Clock) -> Order:
+    """Leave an order as it was whose parcel was packed before its edit held anything.
 
-    `status` is how the edit ended, DONE or REFUSED; one that has been applied is never refused.
     Safe to repeat.
     """
 
     def decide(order: Order) -> Order:
-        edit = order.edit
-        if order.status is not OrderStatus.EDITING or edit is None or edit.number != number:
+        if order.edit is None or not _is_at(order, number, {EditStatus.ASKED}):
             return order
-        is_applied = edit.status is EditStatus.APPLIED
-        if is_applied is not (status is EditStatus.DONE):
-            return order
-        return order.edit_ended(status, at=now())
+        # Nothing has to go back before that.
+        return replace(order, edit=order.edit.refused(PARCEL_PACKED)).edit_ended(at=now())
 
     return decided(order_id, decide, orders)
+
+
+def close_edit(order_id: str, number: int, *, orders: OrderRepository, now: Clock) -> Order:
+    """Confirm the order again, or turn it round if its customer cancelled meanwhile.
+
+    An edit that was applied is DONE, one that was undone is REFUSED. Safe to repeat.
+    """
+
+    def decide(order: Order) -> Order:
+        is_over = _is_at(order, number, {EditStatus.APPLIED, EditStatus.UNDOING})
+        return order.edit_ended(at=now()) if is_over else order
+
+    return decided(order_id, decide, orders)
+
+
+def _is_at(order: Order, number: int, statuses: set[EditStatus]) -> bool:
+    edit = order.edit
+    if order.status is not OrderStatus.EDITING or edit is None:
+        return False
+    return edit.number == number and edit.status in statuses

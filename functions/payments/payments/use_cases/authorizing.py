@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NoReturn
+
 from payments.model import (
     AlreadyCapturedError,
+    ConfirmationRequiredError,
     DeclineReason,
     InsufficientFundsError,
     Payment,
@@ -33,6 +37,7 @@ def authorize_payment(
     *,
     customer_id: str,
     correlation_id: str,
+    edit: int = 0,
     payments: PaymentRepository,
     provider: PaymentProvider,
     now: Clock,
@@ -42,10 +47,11 @@ def authorize_payment(
     The charge is opened first, on which no money moves, and its reference is in our book before
     money is asked for. Safe to repeat at every point: what our book knows is answered from it.
     A confirmation that is overdue is looked for at the provider once more, and then given up.
+    Nobody waits for one of a supplement, which pays for an `edit`: it is declined at once.
 
     Raises
     ------
-    PaymentDeclinedError, InsufficientFundsError
+    PaymentDeclinedError, InsufficientFundsError, ConfirmationRequiredError
         A definite no, or no confirmation in time.
     PaymentVoidedError
         The payment was voided first; no money is set aside.
@@ -53,17 +59,21 @@ def authorize_payment(
         Nothing is known: repeat it, or void it.
     """
     for _ in range(ATTEMPTS_MAX):
-        payment = payments.get(order_id)
+        payment = payments.get(order_id, edit)
         if payment is None:
-            keys = ProviderKeys(order_id)
+            keys = ProviderKeys(order_id, edit=edit)
             reference = provider.open(keys.open, order_id=order_id, amount=amount)
             opened = _opened(order_id, customer_id, amount, method, reference, correlation_id)
-            payment = payments.add(opened)
+            payment = payments.add(replace(opened, edit=edit))
         try:
             if payment.status is PaymentStatus.OPENED:
                 return asked_payment(payment, payments, provider, now)
-            if payment.status is PaymentStatus.REQUIRES_ACTION and payment.is_overdue(now()):
-                payment = settle_payment(order_id, payments=payments, provider=provider, now=now)
+            if payment.status is PaymentStatus.REQUIRES_ACTION and not payment.can_wait:
+                given_up(payment, payments, provider, now)
+            elif payment.status is PaymentStatus.REQUIRES_ACTION and payment.is_overdue(now()):
+                payment = settle_payment(
+                    order_id, edit=edit, payments=payments, provider=provider, now=now
+                )
         except StaleError:
             continue
         return _answered(payment)
@@ -76,6 +86,8 @@ def _answered(payment: Payment) -> Payment:
         raise PaymentVoidedError(payment.order_id)
     if payment.declined is DeclineReason.INSUFFICIENT_FUNDS:
         raise InsufficientFundsError
+    if payment.declined is DeclineReason.CONFIRMATION_REQUIRED:
+        raise ConfirmationRequiredError
     if payment.status is PaymentStatus.DECLINED:
         raise PaymentDeclinedError
     return payment
@@ -87,7 +99,8 @@ def asked_payment(
     """Ask for the money of an OPENED payment, and enter the answer.
 
     An authorization made anew has nobody who stands by: its refusal is told to the world, and a
-    bank that wants to hear from the customer has refused, because they are not there.
+    bank that wants to hear from the customer has refused, because they are not there. Nor does
+    an edit wait, which keeps a parcel from being packed.
 
     Raises PaymentDeclinedError after it was entered; StaleError if another entered it first.
     """
@@ -95,19 +108,32 @@ def asked_payment(
         captured = captured_instead_of_freed(payment, payment.replaces, payments, provider, now)
         if captured is not None:
             return captured
-    keys = ProviderKeys(payment.order_id, payment.attempt)
     try:
         charge = provider.authorize(
-            keys.authorize, reference=payment.provider_reference, method=payment.method
+            ProviderKeys.of(payment).authorize,
+            reference=payment.provider_reference,
+            method=payment.method,
         )
     except PaymentDeclinedError as refusal:
         recorded_decline(payment, refusal.reason, payments, now)
         raise
-    if charge.status is ChargeStatus.REQUIRES_ACTION and payment.attempt > 1:
-        provider.void(keys.void, reference=payment.provider_reference)
-        recorded_decline(payment, DeclineReason.AUTHORIZATION_EXPIRED, payments, now)
-        raise PaymentDeclinedError
+    if charge.status is ChargeStatus.REQUIRES_ACTION and not payment.can_wait:
+        given_up(payment, payments, provider, now)
     return recorded_authorization(payment, charge, payments, now)
+
+
+def given_up(
+    payment: Payment, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+) -> NoReturn:
+    """Decline a payment that its customer would have to confirm, because nobody can wait for it.
+
+    Raises PaymentDeclinedError, ConfirmationRequiredError; StaleError if another moved it first.
+    """
+    provider.void(ProviderKeys.of(payment).void, reference=payment.provider_reference)
+    recorded_decline(payment, DeclineReason.CONFIRMATION_REQUIRED, payments, now)
+    if payment.attempt > 1:
+        raise PaymentDeclinedError
+    raise ConfirmationRequiredError
 
 
 def captured_instead_of_freed(
@@ -120,11 +146,41 @@ def captured_instead_of_freed(
     """Free a charge of the payment; if its money turns out to be taken, enter and return that."""
     attempt = payment.attempt - (reference == payment.replaces)
     try:
-        provider.void(ProviderKeys(payment.order_id, attempt).void, reference=reference)
+        provider.void(
+            ProviderKeys(payment.order_id, attempt, payment.edit).void, reference=reference
+        )
     except AlreadyCapturedError as error:
         amount = Money(error.captured_minor, payment.amount.currency)
         return recorded_capture(payment, amount, payments, now, reference=reference)
     return None
+
+
+def void_payments(
+    order_id: str,
+    *,
+    currency: str,
+    correlation_id: str,
+    edit: int = 0,
+    payments: PaymentRepository,
+    provider: PaymentProvider,
+    now: Clock,
+) -> None:
+    """Give back the money of all of an order's payments, and bar authorizations to come.
+
+    `edit` is the number of the edit that may have a supplement or come to have one. Safe to
+    repeat. Raises as `void_payment` does.
+    """
+    paid = payments.of_order(order_id)
+    for of_edit in sorted({0, edit, *(payment.edit for payment in paid)}):
+        void_payment(
+            order_id,
+            currency=currency,
+            correlation_id=correlation_id,
+            edit=of_edit,
+            payments=payments,
+            provider=provider,
+            now=now,
+        )
 
 
 def void_payment(
@@ -132,11 +188,12 @@ def void_payment(
     *,
     currency: str,
     correlation_id: str,
+    edit: int = 0,
     payments: PaymentRepository,
     provider: PaymentProvider,
     now: Clock,
 ) -> None:
-    """Give the customer's money back, whatever became of it, and bar an authorization to come.
+    """Give a payment's money back, whatever became of it, and bar an authorization to come.
 
     Voids what is only authorized, refunds what was captured, and leaves a tombstone where nothing
     was. The provider is asked before our books call a payment VOIDED: a capture whose answer was
@@ -151,8 +208,8 @@ def void_payment(
         Nothing is known: repeat it.
     """
     for _ in range(ATTEMPTS_MAX):
-        payment = payments.get(order_id) or payments.add(
-            _tombstone(order_id, currency, correlation_id)
+        payment = payments.get(order_id, edit) or payments.add(
+            replace(_tombstone(order_id, currency, correlation_id), edit=edit)
         )
         try:
             if payment.is_open:

@@ -25,6 +25,7 @@ def capture_payment(
     order_id: str,
     *,
     amount_minor: int | None = None,
+    edit: int = 0,
     payments: PaymentRepository,
     provider: PaymentProvider,
     now: Clock,
@@ -44,7 +45,7 @@ def capture_payment(
     ProviderUnavailableError
         Nothing is known: only a repetition tells.
     """
-    payment = payments.get(order_id)
+    payment = payments.get(order_id, edit)
     if payment is not None and payment.replaces is not None:
         payment = _authorized_anew(payment, payments, provider, now)
     if payment is None or payment.status in _NEVER_WILL_BE:
@@ -58,7 +59,7 @@ def capture_payment(
     if amount > authorized:
         raise CaptureTooLargeError(order_id, authorized.amount_minor)
     reference = payment.provider_reference
-    keys = ProviderKeys(order_id, payment.attempt)
+    keys = ProviderKeys.of(payment)
     try:
         provider.capture(keys.capture, reference=reference, amount=amount)
     except CaptureRefusedError:
@@ -67,7 +68,7 @@ def capture_payment(
         return recorded_capture(payment, amount, payments, now, reference=reference)
     except StaleError:
         # Another execution or a webhook recorded the same capture: under one key it is one.
-        stored = payments.get(order_id)
+        stored = payments.get(order_id, edit)
         if stored is None or stored.status not in _IS_TAKEN:
             raise
         return stored
@@ -159,7 +160,7 @@ def _part_taken(
         payment = payment.asking_for(part)
         payments.move(payment)
     reference = payment.provider_reference
-    key = ProviderKeys(payment.order_id, payment.attempt).part(part.part_id)
+    key = ProviderKeys.of(payment).part(part.part_id)
     try:
         provider.capture_part(key, reference=reference, amount=part.amount, is_last=part.is_last)
     except CaptureRefusedError:
@@ -183,7 +184,7 @@ def _authorized_anew(
 
 def _unless_it_moved_on(payment: Payment, payments: PaymentRepository) -> Payment:
     """Raise what a refused capture means: a definite no only for the charge that still counts."""
-    stored = payments.get(payment.order_id)
+    stored = payments.get(payment.order_id, payment.edit)
     if stored is not None and stored.status in _IS_TAKEN:
         return stored
     if stored is not None and stored.is_open and stored.attempt != payment.attempt:

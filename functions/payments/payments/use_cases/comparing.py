@@ -9,6 +9,7 @@ from payments.model import (
     ChargeInUseError,
     Entry,
     Payment,
+    PaymentNotFoundError,
     Refund,
     RefundRefusedError,
     RefundStatus,
@@ -16,32 +17,37 @@ from payments.model import (
 )
 from payments.ports import Charge, PaymentProvider, PaymentRepository
 from payments.use_cases.refunding import sent_refund
-from payments.use_cases.settling import settle_payment
+from payments.use_cases.settling import payment_behind, settle_payment
 from tradepost.kernel.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one order's money, each book apart; None where a book has nothing."""
+    """What is known of one order's money, each book apart.
 
-    payment: Payment | None
+    `payments` are the order's own and its supplements, each with the provider's charge behind it,
+    None where the provider has none.
+    """
+
+    payments: list[tuple[Payment, Charge | None]]
     entries: list[Entry]
     refunds: list[Refund]
-    charge: Charge | None
 
 
 def payment_facts(
     order_id: str, *, payments: PaymentRepository, provider: PaymentProvider
 ) -> Facts:
-    """Read an order's payment, its ledger and refunds, and the provider's charge behind it.
+    """Read an order's payments, their ledger and refunds, and the provider's charges behind them.
 
     Raises ProviderUnavailableError.
     """
-    payment = payments.get(order_id)
-    if payment is None:
-        return Facts(None, [], [], None)
+    paid = payments.of_order(order_id)
+    if not paid:
+        return Facts([], [], [])
     return Facts(
-        payment, payments.entries(order_id), payments.refunds(order_id), _charge(payment, provider)
+        [(payment, _charge(payment, provider)) for payment in paid],
+        payments.entries(order_id),
+        payments.refunds(order_id),
     )
 
 
@@ -54,35 +60,39 @@ def _charge(payment: Payment, provider: PaymentProvider) -> Charge | None:
         return None
 
 
-def repair_payment(
+def repair_payments(
     order_id: str, *, payments: PaymentRepository, provider: PaymentProvider, now: Clock
-) -> Payment:
+) -> list[Payment]:
     """Enter what the provider has and our book does not, and finish what was promised.
 
     Raises
     ------
     PaymentNotFoundError, ChargeMismatchError, UnknownChargeError
-        Only a person can tell what is right. Nothing was changed.
+        Only a person can tell what is right. Nothing was changed of that payment.
     ProviderUnavailableError
         Nothing is known: repeat it.
     """
-    payment = settle_payment(order_id, payments=payments, provider=provider, now=now)
+    paid = payments.of_order(order_id)
+    if not paid:
+        raise PaymentNotFoundError(order_id)
+    settled = {
+        payment.edit: settle_payment(
+            order_id, edit=payment.edit, payments=payments, provider=provider, now=now
+        )
+        for payment in paid
+    }
     for refund in payments.refunds(order_id):
         if refund.status is RefundStatus.PENDING:
             try:
-                sent_refund(refund, payment, payments, provider, now)
+                sent_refund(refund, settled[refund.edit], payments, provider, now)
             except RefundRefusedError:
                 continue
-    return payments.get(order_id) or payment
+    return payments.of_order(order_id)
 
 
 def is_accounted_for(charge: Charge, *, payments: PaymentRepository) -> bool:
     """Tell whether a payment of ours stands behind a charge of the provider's."""
-    payment = payments.get(charge.order_id)
-    return payment is not None and charge.reference in (
-        payment.provider_reference,
-        payment.replaces,
-    )
+    return payment_behind(charge.order_id, charge.reference, payments) is not None
 
 
 def free_stray_charge(

@@ -31,6 +31,13 @@ def kept_changing(order_id: str) -> StaleError:
     return StaleError(f"the payment of {order_id} kept changing")
 
 
+def next_version(payment: Payment, payments: PaymentRepository) -> int:
+    """Count an event about a payment: those of supplements are counted by the order's own."""
+    own = payments.get(payment.order_id) if payment.edit else payment
+    assert own is not None  # a supplement comes after it
+    return own.version + 1
+
+
 def recorded_authorization(
     payment: Payment, charge: Charge, payments: PaymentRepository, now: Clock
 ) -> Payment:
@@ -48,11 +55,12 @@ def recorded_authorization(
         charge.expires_at, watch_at=_before_the_end(at, charge.expires_at)
     )
     if payment.status is PaymentStatus.REQUIRES_ACTION:
+        version = next_version(payment, payments)
         event = PaymentAuthorizedV1(
-            event_id=event_id(PaymentAuthorizedV1.TYPE, payment.order_id, authorized.version),
+            event_id=event_id(PaymentAuthorizedV1.TYPE, payment.order_id, version),
             occurred_at=at,
             correlation_id=payment.correlation_id,
-            version=authorized.version,
+            version=version,
             order_id=payment.order_id,
             amount_minor=authorized.authorized.amount_minor,
             currency=authorized.authorized.currency,
@@ -81,11 +89,12 @@ def recorded_decline(
     if not is_made_anew and payment.status is PaymentStatus.OPENED:
         payments.move(declined)
         return declined
+    version = next_version(payment, payments)
     event = PaymentDeclinedV1(
-        event_id=event_id(PaymentDeclinedV1.TYPE, payment.order_id, declined.version),
+        event_id=event_id(PaymentDeclinedV1.TYPE, payment.order_id, version),
         occurred_at=now(),
         correlation_id=payment.correlation_id,
-        version=declined.version,
+        version=version,
         order_id=payment.order_id,
         reason=declined.declined or reason,
     )
@@ -111,16 +120,17 @@ def recorded_capture(
     if more.amount_minor == 0:
         payments.move(captured)
         return captured
+    version = next_version(payment, payments)
     event = PaymentCapturedV1(
-        event_id=event_id(PaymentCapturedV1.TYPE, payment.order_id, captured.version),
+        event_id=event_id(PaymentCapturedV1.TYPE, payment.order_id, version),
         occurred_at=now(),
         correlation_id=payment.correlation_id,
-        version=captured.version,
+        version=version,
         order_id=payment.order_id,
         amount_minor=more.amount_minor,
         currency=more.currency,
     )
-    entry = capture_entry(payment.order_id, more, _part_id(payment, captured))
+    entry = capture_entry(payment, more, _part_id(payment, captured))
     payments.record_capture(captured, entry, event)
     return captured
 

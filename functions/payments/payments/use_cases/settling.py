@@ -59,6 +59,11 @@ _RANK_IN_OUR_BOOK = {
     PaymentStatus.CAPTURED: 4,
     PaymentStatus.REFUNDED: 4,
 }
+# Why a charge that waited for its customer was freed, by whether anybody stood by for them.
+_UNCONFIRMED = {
+    True: DeclineReason.CONFIRMATION_EXPIRED,
+    False: DeclineReason.CONFIRMATION_REQUIRED,
+}
 assert set(_RANK) == set(ChargeStatus)
 assert set(_RANK_IN_OUR_BOOK) == set(PaymentStatus)
 
@@ -85,16 +90,34 @@ def hear_provider(
     ProviderUnavailableError, StaleError
         Let it be sent again.
     """
-    payment = payments.get(event.order_id)
-    if payment is None or event.reference not in (payment.provider_reference, payment.replaces):
+    payment = payment_behind(event.order_id, event.reference, payments)
+    if payment is None:
         return Heard.NOT_OURS
     if _has_passed(payment, event):
         return Heard.NOTHING_NEW
     try:
-        settle_payment(event.order_id, payments=payments, provider=provider, now=now)
+        settle_payment(
+            event.order_id, edit=payment.edit, payments=payments, provider=provider, now=now
+        )
     except (ChargeMismatchError, UnknownChargeError):
         return Heard.DOES_NOT_FIT
     return Heard.LOOKED_INTO
+
+
+def payment_behind(order_id: str, reference: str, payments: PaymentRepository) -> Payment | None:
+    """Find the payment of an order that has a charge of the provider's; None if none has."""
+    own = payments.get(order_id)
+    if own is None or _has_charge(own, reference):
+        return own
+    # Few orders have a supplement, so that is read for only when it must be one.
+    for payment in payments.of_order(order_id):
+        if _has_charge(payment, reference):
+            return payment
+    return None
+
+
+def _has_charge(payment: Payment, reference: str) -> bool:
+    return reference in (payment.provider_reference, payment.replaces)
 
 
 def _has_passed(payment: Payment, event: ProviderEvent) -> bool:
@@ -105,7 +128,12 @@ def _has_passed(payment: Payment, event: ProviderEvent) -> bool:
 
 
 def settle_payment(
-    order_id: str, *, payments: PaymentRepository, provider: PaymentProvider, now: Clock
+    order_id: str,
+    *,
+    edit: int = 0,
+    payments: PaymentRepository,
+    provider: PaymentProvider,
+    now: Clock,
 ) -> Payment:
     """Read back what the provider has, and enter what our book does not know yet.
 
@@ -120,7 +148,7 @@ def settle_payment(
         Nothing is known: repeat it.
     """
     for _ in range(ATTEMPTS_MAX):
-        payment = payments.get(order_id)
+        payment = payments.get(order_id, edit)
         if payment is None:
             raise PaymentNotFoundError(order_id)
         if not payment.provider_reference:
@@ -182,7 +210,7 @@ def _followed_before_capture(
     provider: PaymentProvider,
     now: Clock,
 ) -> Payment:
-    keys = ProviderKeys(payment.order_id, payment.attempt)
+    keys = ProviderKeys.of(payment)
     if payment.status in (PaymentStatus.DECLINED, PaymentStatus.VOIDED):
         # Ended in our book, so nobody will ever capture it: free what it holds.
         with contextlib.suppress(AlreadyCapturedError):
@@ -211,7 +239,7 @@ def _followed_to_its_end(
         reason = (
             DeclineReason.PAYMENT_DECLINED
             if charge.status is ChargeStatus.DECLINED
-            else DeclineReason.CONFIRMATION_EXPIRED
+            else _UNCONFIRMED[payment.can_wait]
         )
         return recorded_decline(payment, reason, payments, now)
     # A lapsed authorization of ours is the watch's to replace; everything else was freed by us,
@@ -228,12 +256,12 @@ def _refunds_followed(
 ) -> Payment:
     """Finish the refunds that were promised, and enter those made at the provider by hand."""
     for refund in payments.refunds(payment.order_id):
-        if refund.status is RefundStatus.PENDING:
+        if refund.edit == payment.edit and refund.status is RefundStatus.PENDING:
             # What the provider refuses is taken back, and is no fault of this use case.
             with contextlib.suppress(RefundRefusedError):
                 sent_refund(refund, payment, payments, provider, now)
-    current = payments.get(payment.order_id) or payment
+    current = payments.get(payment.order_id, payment.edit) or payment
     unknown = charge.refunded - current.refunded
     if unknown.amount_minor > 0:
         enter_foreign_refund(current, unknown, charge, payments, now)
-    return payments.get(payment.order_id) or current
+    return payments.get(payment.order_id, payment.edit) or current

@@ -35,9 +35,11 @@ def watch_authorizations(
     due, and none of them keeps the others waiting.
     """
     left = {}
-    for order_id in payments.due_payments(now()):
+    for order_id, edit in payments.due_payments(now()):
         try:
-            look_after(order_id, payments=payments, provider=provider, orders=orders, now=now)
+            look_after(
+                order_id, edit=edit, payments=payments, provider=provider, orders=orders, now=now
+            )
         except (DomainError, UnavailableError) as error:
             left[order_id] = error.code
     return left
@@ -46,6 +48,7 @@ def watch_authorizations(
 def look_after(
     order_id: str,
     *,
+    edit: int = 0,
     payments: PaymentRepository,
     provider: PaymentProvider,
     orders: Orders,
@@ -56,7 +59,7 @@ def look_after(
     What the provider knows is entered first. An authorization about to lapse is then made anew,
     or freed if nobody wants it. Safe to repeat, and beside the checkout.
     """
-    payment = settle_payment(order_id, payments=payments, provider=provider, now=now)
+    payment = settle_payment(order_id, edit=edit, payments=payments, provider=provider, now=now)
     if payment.watch_at is None or payment.watch_at > now():
         return
     if not orders.want_money(order_id):
@@ -64,6 +67,7 @@ def look_after(
             order_id,
             currency=payment.amount.currency,
             correlation_id=payment.correlation_id,
+            edit=edit,
             payments=payments,
             provider=provider,
             now=now,
@@ -107,7 +111,7 @@ def _opened_anew(
     From here on no capture begins; one that is on its way to the charge before is found when
     that is freed.
     """
-    keys = ProviderKeys(payment.order_id, payment.attempt + 1)
+    keys = ProviderKeys(payment.order_id, payment.attempt + 1, payment.edit)
     reference = provider.open(keys.open, order_id=payment.order_id, amount=payment.amount)
     anew = payment.opened_anew(reference, watch_at=now() + _TAKEN_UP_AFTER)
     payments.move(anew)
@@ -123,7 +127,7 @@ def settle_refunds(
     """
     left = {}
     for refund in payments.due_refunds(now()):
-        payment = payments.get(refund.order_id)
+        payment = payments.get(refund.order_id, refund.edit)
         assert payment is not None  # a refund is promised by its payment
         try:
             # A refusal is an end, too: the promise is taken back.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
@@ -27,6 +27,22 @@ class RequestModel(BaseModel):
         if any(_CONTROL_CHARACTER.search(text) for text in _texts(given)):
             raise PydanticCustomError("control_character", "Text must hold no control characters")
         return given
+
+
+# ISO/IEC 7812: a card number has thirteen digits or more, in one piece once its blanks are gone.
+_CARD_NUMBER = re.compile(r"\d{13}")
+
+
+def _without_card_number(token: str) -> str:
+    if _CARD_NUMBER.search(token.replace("_", "")):
+        raise ValueError("a card number, where the provider's token belongs")
+    return token
+
+
+# A provider's token. A card number is refused before anything reads it, behind pm_ as well.
+PaymentMethod = Annotated[
+    str, Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$"), AfterValidator(_without_card_number)
+]
 
 
 def shown_as(**fields: Any) -> ConfigDict:
@@ -79,3 +95,22 @@ class AmountGiven(RequestModel):
 
     def to_money(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+_Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class Address(RequestModel):
+    """Where a parcel goes, of a checkout and of an address book alike."""
+
+    name: _Printable
+    line1: _Printable
+    line2: _Printable | None = None
+    city: _Printable
+    region: _Printable | None = None
+    postal_code: Annotated[str, Field(min_length=1, max_length=20)]
+    country: str = Field(pattern=r"^[A-Z]{2}$")  # ISO 3166-1 alpha-2
+
+    def filled_in(self) -> dict[str, str]:
+        """Tell the lines that there are."""
+        return {name: text for name, text in self.model_dump().items() if text is not None}

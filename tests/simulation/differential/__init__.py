@@ -1,0 +1,1 @@
+"""The model of AWS compared, operation by operation, with implementations that others made."""
