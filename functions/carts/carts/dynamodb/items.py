@@ -25,18 +25,6 @@ def cart_key(cart_id: str) -> dict[str, str]:
     return {"pk": f"CART#{cart_id}", "sk": "CART"}
 
 
-def reference_key(customer_id: str, order_id: str) -> dict[str, str]:
-    return {"pk": f"CART#{customer_id}", "sk": f"CHECKOUT#{order_id}"}
-
-
-def reference_item(customer_id: str, order_id: str) -> Item:
-    return {**reference_key(customer_id, order_id), "order_id": order_id}
-
-
-def of_nobody(address: dict[str, str]) -> dict[str, str]:
-    return {"country": address["country"]} if "country" in address else {}
-
-
 def checkout_key(order_id: str) -> dict[str, str]:
     return {"pk": f"CHECKOUT#{order_id}", "sk": "CHECKOUT"}
 
