@@ -114,10 +114,24 @@ class Pump:
         LookupError
             No such function has a schedule.
         """
+        self._schedule(function).fire(self._clock.now())
+
+    def switch(self, function: str, *, on: bool) -> None:
+        """Switch the schedule of this function on or off, as an operator does in EventBridge.
+
+        Raises
+        ------
+        LookupError
+            No such function has a schedule.
+        """
+        schedule = self._schedule(function)
+        schedule.is_on = on
+        schedule.restart()
+
+    def _schedule(self, function: str) -> ScheduleSource:
         for source in self.sources:
             if isinstance(source, ScheduleSource) and source.function == function:
-                source.fire(self._clock.now())
-                return
+                return source
         raise LookupError(function)
 
     def expire_items(self) -> int:

@@ -142,6 +142,7 @@ class ScheduleSource:
     ) -> None:
         self.name = f"{expression} -> {scheduled.name}"
         self.function = scheduled.name
+        self.is_on = True
         self._scheduled = scheduled
         self._expression = expression
         self._timezone = timezone
@@ -154,11 +155,11 @@ class ScheduleSource:
 
     def next_due(self) -> float | None:
         due = self._next_due()
-        return None if math.isinf(due) else due
+        return due if self.is_on and not math.isinf(due) else None
 
     def poll(self, now: float) -> int:
         due = self._next_due()
-        if now < due:
+        if now < due or not self.is_on:
             return 0
         # What was missed is not made up for.
         self._due = next_time(self._expression, max(due, now), self._timezone)

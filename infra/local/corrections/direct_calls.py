@@ -4,8 +4,6 @@ In one process a request is signed, sent, matched against the URLs of every serv
 answered, serialised and parsed again: two thirds of what a small call costs. botocore lets a
 `before-call` handler answer instead of the network. It sees requests as botocore serialised them,
 and what it does not know goes the long way. Clients with another endpoint are left alone.
-
-`answer` is the one place to wrap for faults: whatever it returns is what the caller gets.
 """
 
 from __future__ import annotations
