@@ -114,7 +114,7 @@ class World:
 
     def _load(self) -> None:
         self.functions.load()
-        self.runtime = Runtime(self.functions, self.boundary, PREFIX)
+        self.runtime = Runtime(self.functions, self.boundary, self.turns.begin, PREFIX)
         self.gateway = Gateway(
             self.functions,
             stage=STAGE,
