@@ -43,9 +43,9 @@ BUGS = (
     ),
     Bug(
         "an order that is being cancelled can be edited",
-        "orders.model",
-        "        if self.status is not OrderStatus.CONFIRMED:\n"
-        "            raise OrderTransitionError(self.order_id, self.status, OrderStatus.EDITING)\n",
+        "orders.model.editing",
+        "    if order.status is not OrderStatus.CONFIRMED:\n"
+        "        raise OrderTransitionError(order.order_id, order.status, OrderStatus.EDITING)\n",
         "",
         "bought: cancel and edit",
     ),
