@@ -56,6 +56,11 @@ replay: .venv/installed ## Play order history through the running shop: FILE=mon
 flash-sale: .venv/installed ## Let 200 buyers at once want 50 units in the running shop
 	@$(BIN)/tradepost flash-sale --url http://localhost:$(PORT)
 
+.PHONY: prove
+prove: .venv/installed ## Explore faults and interleavings (SECONDS=900), or play one: PLAY=, PLAN=, SCHEDULE=, SEED=
+	@$(BIN)/python -m tests.simulation.prove --seconds "$(or $(SECONDS),900)" --seed "$(or $(SEED),0)" \
+	  --play "$(PLAY)" --plan "$(PLAN)" --schedule "$(SCHEDULE)"
+
 .PHONY: schemas
 schemas: .venv/installed ## Write events/schemas/ anew from the contracts
 	@$(BIN)/tradepost schemas

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tradepost.contracts.users import UserRegisteredV1
 from tradepost.kernel.errors import StaleError
@@ -99,9 +99,10 @@ class ReadableAccessTokens:
 class EndlessPatience:
     """Counts nothing: nobody is refused."""
 
-    def log_in(self, subject: str) -> None: ...
+    def log_in(self, subject: str) -> datetime:
+        return datetime(2026, 2, 3, tzinfo=UTC)
 
-    def succeeded(self, subject: str) -> None: ...
+    def succeeded(self, subject: str, counted_at: datetime | None = None) -> None: ...
 
 
 class NamedDevices:

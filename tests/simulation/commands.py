@@ -40,7 +40,9 @@ def _second_buyer(scene: Scene) -> None:
 
 def _cancels_what_is_placed(scene: Scene) -> None:
     """Cancel the order, whose id its buyer can know as soon as the checkout is begun."""
-    replace(scene, order_id=scene.known_order_id).cancels()
+    known = replace(scene, order_id=scene.known_order_id)
+    known.cancels()
+    scene.asked_to_cancel |= known.asked_to_cancel
 
 
 def _changes_cart(scene: Scene) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -164,14 +165,16 @@ class Explorer:
         self, meeting: Meeting, *, preemptions_max: int = 2, limit: int | None = None
     ) -> int:
         """Play a meeting in every schedule up to a bound; tell how many there were."""
+        return sum(1 for _ in self.schedules_of(meeting, preemptions_max, limit=limit))
+
+    def schedules_of(
+        self, meeting: Meeting, preemptions_max: int = 2, *, limit: int | None = None
+    ) -> Iterator[None]:
+        """Play a schedule at a time."""
         self.begin_meeting(meeting)
-        count = 0
-        for schedules in Schedules(preemptions_max):
-            if count == limit:
-                break
-            self._meet(meeting, schedules, {}, lambda one=schedules: one.name)  # type: ignore[misc]
-            count += 1
-        return count
+        for one in itertools.islice(Schedules(preemptions_max), limit):
+            self._meet(meeting, one, {}, functools.partial(getattr, one, "name"))
+            yield
 
     def replay_meeting(self, meeting: Meeting, schedule: str, plan: Plan) -> str | None:
         """Play one schedule of a meeting."""

@@ -31,11 +31,12 @@ class Scene:
     order_id: str = ""
     known_order_id: str = ""  # the one that the checkout will have
     others: list[Person] = field(default_factory=list)  # who want the same
+    asked_to_cancel: bool = False  # and was told that it will be
     replies: list[Reply] = field(default_factory=list)
 
     def again(self) -> Scene:
         """Give the scene as it was, for another history."""
-        return replace(self, replies=[])
+        return replace(self, replies=[], asked_to_cancel=False)
 
     @property
     def world(self) -> World:
@@ -54,7 +55,9 @@ class Scene:
             self.order_id = reply.told["order_id"]
 
     def cancels(self) -> None:
-        self._asks(self.buyer, f"/v1/orders/{self.order_id}/cancellation", {"reason": "too many"})
+        path = f"/v1/orders/{self.order_id}/cancellation"
+        reply = self._asks(self.buyer, path, {"reason": "too many"})
+        self.asked_to_cancel |= reply.status == 202
 
     def edits(self, quantity: int) -> None:
         body = {

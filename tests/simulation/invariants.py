@@ -224,8 +224,47 @@ def _order(scene: Scene) -> Any:
 
 def _cart_is_usable(scene: Scene, order: Any) -> None:
     """Check that the buyer's cart is open again, and empty if it was bought."""
-    cart = scene.buyer.get("/v1/cart")
-    _require(cart["status"] == "OPEN", "Q6", f"the cart is {cart['status']}")
+    reply = scene.buyer.send("GET", "/v1/cart")
+    # A guest who has waited for longer than a token lives is somebody else by now.
+    is_over = reply.status == 401
+    _require(is_over or reply.told["status"] == "OPEN", "Q6", f"the cart: {reply.text[:200]}")
+
+
+def _what_was_promised_is_done(scene: Scene, order: Any) -> None:
+    """Check that an order whose cancelling was accepted has not been sold all the same."""
+    kept = order["status"] == "CONFIRMED" and scene.asked_to_cancel
+    _require(not kept, "Q2", "its cancelling was accepted, and it is CONFIRMED")
+
+
+def _stock_follows_orders(scene: Scene, order: Any) -> None:
+    """Check that what was sold is taken from stock, and that nothing else is."""
+    statuses: dict[str, str] = {}
+    holds: dict[str, set[str]] = defaultdict(set)
+    units = 0  # on the shelf, and sold; minus what ever came in
+    for name, item in _items(scene.world):
+        if name == "orders" and item["sk"]["S"] == "ORDER":
+            statuses[item["order_id"]["S"]] = item["status"]["S"]
+        elif name == "inventory" and item["sk"]["S"].startswith("CHUNK#"):
+            holds[item["pk"]["S"].removeprefix("HOLD#")].add(item["state"]["S"])
+        if name == "inventory":
+            units += _units(from_item(item))
+    for order_id, status in statuses.items():
+        allowed = {"RELEASED"} if status == "CANCELLED" else {"COMMITTED"}
+        found = holds.pop(order_id, set())
+        if status != "NEEDS_ATTENTION":
+            _require(found <= allowed, "Q3", f"{order_id} is {status}, its stock {found}")
+    _require(not holds, "Q3", f"held for nobody: {dict(holds)}")
+    _require(units == 0, "Q3", f"{units} units more than came in, less those sold")
+
+
+def _units(item: Item) -> int:
+    if "available" in item and "held" in item:
+        return int(item["available"] + item["held"])
+    if item.get("state") == "COMMITTED":
+        return sum(line["quantity"] for line in item["lines"])
+    if item["pk"].startswith(("SKU#", "RETURN#")):
+        return -sum(one["available"] + one["held"] for one in item.get("movements", ()))
+    return 0
 
 
 def _mails_were_sent_once(scene: Scene, order: Any) -> None:
@@ -258,6 +297,8 @@ def _books_agree(scene: Scene, order: Any) -> None:
 
 _AT_QUIET: tuple[Callable[[Scene, Any], None], ...] = (
     _cart_is_usable,
+    _what_was_promised_is_done,
+    _stock_follows_orders,
     _mails_were_sent_once,
     _books_agree,
 )

@@ -12,7 +12,7 @@ used. Addresses without an account are counted alike, and kept as digests.
 from __future__ import annotations
 
 import ipaddress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tradepost.kernel.clock import Clock
 from tradepost.platform.limiter import Limit, Limiter, TooManyRequestsError
@@ -55,15 +55,18 @@ class CountedAttempts:
             f"ADDRESS#{digest_of(_network(client_address))}", self._by_address, self._now()
         )
 
-    def log_in(self, subject: str) -> None:
+    def log_in(self, subject: str) -> datetime:
         now = self._now()
         self._limiter.admit(f"LOG_IN#{subject}", _LOG_INS, now)
         row = f"FAILURES#{subject}"
         if not self._limiter.admit_in_a_row(row, FAILURES_IN_A_ROW_MAX, _ROW_KEPT, now):
             raise ResetNeededError
+        return now
 
-    def succeeded(self, subject: str) -> None:
+    def succeeded(self, subject: str, counted_at: datetime | None = None) -> None:
         self._limiter.end_row(f"FAILURES#{subject}")
+        if counted_at is not None:
+            self._limiter.give_back(f"LOG_IN#{subject}", _LOG_INS, counted_at)
 
     def password(self, user_id: str) -> None:
         self._limiter.admit(f"PASSWORD#{user_id}", _PASSWORDS, self._now())

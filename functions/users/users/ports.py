@@ -132,11 +132,14 @@ class Attempts(Protocol):
     def by_address(self, client_address: str) -> None:
         """Count an attempt from an address. Raises TooManyRequestsError."""
 
-    def log_in(self, subject: str) -> None:
-        """Count an attempt to log in. Raises TooManyRequestsError, ResetNeededError."""
+    def log_in(self, subject: str) -> datetime:
+        """Count an attempt to log in, until it succeeds; tell when.
 
-    def succeeded(self, subject: str) -> None:
-        """End the row of failures."""
+        Raises TooManyRequestsError, ResetNeededError.
+        """
+
+    def succeeded(self, subject: str, counted_at: datetime | None = None) -> None:
+        """End the row of failures, and take an attempt back that was none of them."""
 
     def password(self, user_id: str) -> None:
         """Count an attempt to prove to be an account's holder. Raises TooManyRequestsError."""

@@ -55,7 +55,13 @@ def reserves(
     )
 
 
-def adds(stock: DynamoDBStock, order_id: str, edit: int, lines: Sequence[HoldLine]) -> int:
+def adds(
+    stock: DynamoDBStock,
+    order_id: str,
+    edit: int,
+    lines: Sequence[HoldLine],
+    at: datetime | None = None,
+) -> int:
     return use_cases.hold_added(
         order_id,
         edit,
@@ -63,7 +69,7 @@ def adds(stock: DynamoDBStock, order_id: str, edit: int, lines: Sequence[HoldLin
         stock=stock,
         warehouses=DynamoDBWarehouses(stock._client, stock._table),
         orders=Destination(),
-        now=utc_now,
+        now=(lambda: at) if at else utc_now,
     )
 
 

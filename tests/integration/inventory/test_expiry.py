@@ -16,7 +16,7 @@ from inventory.dynamodb import DynamoDBStock
 from inventory.model import HoldLine, HoldLostError, HoldReleasedError, HoldState
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
 from inventory.use_cases import holds as holds_module
-from tests.integration.inventory.stockroom import reserves
+from tests.integration.inventory.stockroom import adds, reserves
 from tests.integration.tables import tables
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform.dynamodb import from_item
@@ -306,3 +306,22 @@ def test_a_return_restocked_at_once_by_many_counts_once(client: Any, stock: Dyna
         list(racers.map(lambda _: restocks(stock), range(8)))
 
     assert level(stock) == ledger(client) == (12, 0)
+
+
+@pytest.mark.parametrize("status", ["EDITING", "NEEDS_ATTENTION"])
+def test_what_an_edit_holds_is_left_to_it_however_long_it_takes(
+    stock: DynamoDBStock, status: str
+) -> None:
+    holds(stock)
+    use_cases.commit_stock("ord_1", stock=stock)
+    adds(stock, "ord_1", 1, [HoldLine("LAMP", 2)], NOON)
+    orders = Standing(ord_1=status)
+
+    for minutes in (0, 1, 31):
+        sweeps(stock, orders, PAST_DUE + timedelta(minutes=minutes))
+
+    assert (level(stock), level(stock, "LAMP")) == ((7, 0), (8, 2))
+    assert orders.asked == ["ord_1", "ord_1"]
+    use_cases.release_added("ord_1", 1, stock=stock)
+    assert (level(stock), level(stock, "LAMP")) == ((7, 0), (10, 0))
+    assert sweeps(stock, Standing(), PAST_DUE + timedelta(days=1)) == 0

@@ -132,6 +132,15 @@ def test_a_reset_opens_the_account_to_whoever_reads_its_mail_and_ends_the_row(ap
     assert api.log_in(password=NEW_PASSWORD).status == 201
 
 
+def test_whoever_knows_the_password_logs_in_as_often_as_they_like(api):
+    """A script of an operator, say, which keeps no token of its device."""
+    api.register()
+
+    answers = [api.log_in().status for _ in range(12)] + [guess(api).status for _ in range(11)]
+
+    assert answers == [201] * 12 + [401] * 10 + [429]
+
+
 def test_a_success_ends_the_row_of_failures(api, later):
     api.register()
     for _ in range(12):

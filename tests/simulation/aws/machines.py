@@ -1,8 +1,8 @@
 """Step Functions: an interpreter of the Amazon States Language, as far as our machines use it.
 
-States: Task with Parameters, ResultSelector, ResultPath, TimeoutSeconds, Retry and Catch; Choice
-by StringEquals and NumericEquals; Succeed; Fail. Paths are plain references such as `$.order.id`.
-What a machine uses besides is refused when it is read, not when it is run.
+States: Task with Parameters, ResultSelector, ResultPath, TimeoutSeconds, Retry and Catch; Choice by
+StringEquals, NumericEquals and BooleanEquals; Succeed; Fail. Paths are plain references such as
+`$.order.id`. What a machine uses besides is refused when it is read, not when it is run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RETRY_MEMBERS = {
     "ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds",
     "JitterStrategy",
 }  # fmt: skip
-_COMPARISONS = {"StringEquals", "NumericEquals"}
+_COMPARISONS = {"BooleanEquals", "NumericEquals", "StringEquals"}
 
 
 class TaskFailedError(Exception):
@@ -210,15 +210,20 @@ def _matching(candidates: Any, error: str) -> Any:
     return None
 
 
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "BooleanEquals": lambda value: isinstance(value, bool),
+    "NumericEquals": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "StringEquals": lambda value: isinstance(value, str),
+}
+assert _KINDS.keys() == _COMPARISONS
+
+
 def _chosen(state: Mapping[str, Any], data: State) -> str:
     for choice in state["Choices"]:
         value = _read(choice["Variable"], data)
-        if "StringEquals" in choice:
-            holds = isinstance(value, str) and value == choice["StringEquals"]
-        else:
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            holds = is_number and value == choice["NumericEquals"]
-        if holds:
+        ((comparison, wanted),) = (one for one in choice.items() if one[0] in _COMPARISONS)
+        # A value of another kind equals nothing; in Python, True would equal 1.
+        if _KINDS[comparison](value) and value == wanted:
             return str(choice["Next"])
     return str(state["Default"])
 

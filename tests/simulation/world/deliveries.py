@@ -10,11 +10,17 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from chalice.app import DynamoDBEventConfig, ScheduledEventConfig, SQSEventConfig
+from chalice.app import (
+    DynamoDBEventConfig,
+    ScheduledEventConfig,
+    ScheduleExpression,
+    SQSEventConfig,
+)
 
 from infra.local.event_filters import record_filter
 from infra.local.event_sources import reported_failures
 from infra.local.functions import Functions
+from infra.local.schedules import next_time
 from tests.simulation.aws.account import Account
 from tests.simulation.aws.queues import Message, Queue
 from tests.simulation.aws.refusals import NotModelledError
@@ -242,7 +248,7 @@ class Deliveries:
         prefix: str,
     ) -> None:
         self.sources: list[Source] = []
-        self.scheduled: list[str] = []
+        self.scheduled: list[tuple[str, str]] = []  # function, and its schedule
         self._runtime = runtime
         self._clock = clock
         for app_name, app in functions.apps.items():
@@ -261,7 +267,10 @@ class Deliveries:
                         size = int(found.get("BatchSize", declared.batch_size))
                         source = StreamSource(function, table, size, found, runtime, clock)
                     case ScheduledEventConfig():
-                        self.scheduled.append(function)
+                        expression = declared.schedule_expression
+                        if isinstance(expression, ScheduleExpression):
+                            expression = expression.to_string()
+                        self.scheduled.append((function, expression))
                         continue
                     case _:
                         raise NotModelledError(f"{function} listens to {declared}")
@@ -282,6 +291,10 @@ class Deliveries:
         """Tell when the next batch is due; None if nothing is under way."""
         dues = [due for source in self.sources if (due := source.next_due()) is not None]
         return min(dues, default=None)
+
+    def due_between(self, start: float, end: float) -> list[str]:
+        """Name the functions whose schedules call them in a span of time, each once."""
+        return [name for name, when in self.scheduled if next_time(when, start) <= end]
 
     def fire(self, function: str) -> None:
         """Call a scheduled function, up to three times, as Lambda does asynchronously."""

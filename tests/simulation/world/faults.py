@@ -32,6 +32,7 @@ class Fault(StrEnum):
     IS_PARTLY_DONE = "is_partly_done"  # F8: a batch of which the last is left
     IS_DONE_TWICE = "is_done_twice"  # F9: the first answer is lost, the second one arrives
     IS_STALE = "is_stale"  # F10: a read that does not know the last change
+    RUNS_LATE = "runs_late"  # F12: given up by whoever waited, it runs when they have gone on
     EXECUTION_DIES_BEFORE = "execution_dies_before"  # F12: nobody runs the machine on
     EXECUTION_DIES_AFTER = "execution_dies_after"
     CLOCK_IS_FAST = "clock_is_fast"  # F13: the machine at work is five minutes ahead
@@ -89,6 +90,7 @@ _OF_EVERY_INVOCATION = (
     Fault.IS_LOST,
     Fault.LOSES_ITS_ANSWER,
     Fault.IS_DONE_TWICE,
+    Fault.RUNS_LATE,
     Fault.CLOCK_IS_FAST,
     Fault.CLOCK_IS_SLOW,
 )

@@ -38,7 +38,14 @@ class Outcome:
 class Runtime:
     """Invokes functions by their deployed name, with or without the stage's prefix."""
 
-    def __init__(self, functions: Functions, boundary: Boundary, prefix: str) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        boundary: Boundary,
+        begin: Callable[[str, Callable[[], Any]], None],
+        prefix: str,
+    ) -> None:
+        self._begin = begin
         self._functions = functions
         self._boundary = boundary
         self._prefix = prefix
@@ -71,6 +78,9 @@ class Runtime:
             match fault:
                 case Fault.IS_LOST:
                     raise InvocationFailedError(_NOT_REACHED)
+                case Fault.RUNS_LATE:
+                    self._begin(f"late {name}", lambda: self._run_late(function, event))
+                    raise InvocationFailedError(_TIMED_OUT)
                 case Fault.EXECUTION_DIES_BEFORE:
                     raise ExecutionLost
             answer = _to_its_end(function.handler, event, context)
@@ -84,6 +94,13 @@ class Runtime:
             return answer
         finally:
             self._boundary.leave()
+
+    def _run_late(self, function: LocalFunction, event: Any) -> None:
+        """Run what was given up; nobody hears its answer."""
+        try:
+            self._functions.by_name[function.name].call(event, function.new_context())
+        except Exception:  # noqa: BLE001 - nobody hears that, either
+            return
 
 
 class _Steps:

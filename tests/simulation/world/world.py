@@ -78,6 +78,7 @@ class World:
             stage=STAGE,
             arn_prefix=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function",
         )
+        self.history = 0  # counts the histories begun
         self.empty: Beginning  # when nothing has happened yet
         self._clients: dict[str, BaseClient] = {}
 
@@ -114,7 +115,7 @@ class World:
 
     def _load(self) -> None:
         self.functions.load()
-        self.runtime = Runtime(self.functions, self.boundary, PREFIX)
+        self.runtime = Runtime(self.functions, self.boundary, self.turns.begin, PREFIX)
         self.gateway = Gateway(
             self.functions,
             stage=STAGE,
@@ -133,6 +134,7 @@ class World:
 
     def restart(self, beginning: Beginning, *, seed: int = 0, plan: Plan | None = None) -> None:
         """Take back what happened since a beginning, and begin a history there."""
+        self.history += 1
         self.account.rewind(beginning.account)
         self.deliveries.rewind(beginning.deliveries)
         self.clock.milliseconds = beginning.milliseconds
@@ -165,9 +167,10 @@ class World:
         raise NeverRestsError("something is delivered again and again")
 
     def tick(self, seconds: float) -> None:
-        """Let time pass, and then each scheduled function be called."""
+        """Let time pass, and then each function be called whose schedule was due meanwhile."""
+        before = self.clock.now()
         self.clock.advance(seconds)
-        for function in self.deliveries.scheduled:
+        for function in self.deliveries.due_between(before, self.clock.now()):
             self.turns.run_one(f"timer {function}", lambda name=function: self._fire(name))
         self.drain()
 

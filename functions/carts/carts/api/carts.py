@@ -44,7 +44,6 @@ _CHECKOUT: dict[str, Any] = {
 }
 
 SKU = Annotated[str, Field(min_length=1, max_length=100)]
-
 Region = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

@@ -89,7 +89,7 @@ def log_in(
     account = accounts.by_email(address)
     device_id = devices.known(device_token, account) if account else None
     counted_as = trying.device(device_id) if device_id else trying.strangers(address)
-    attempts.log_in(counted_as)
+    counted_at = attempts.log_in(counted_as)
     typed = normalised_password(password)
     # An unknown address costs a hash as well: otherwise the clock tells who has an account.
     matches = passwords.matches(account.password_hash if account else passwords.decoy, typed)
@@ -100,7 +100,7 @@ def log_in(
     token = RefreshToken(account.user_id, new_id("ses"), random_bytes(SECRET_BYTES))
     access_token = access_tokens.issue(account.user_id, account.role, ACCESS_TOKEN_LIFETIME)
     sessions.add(Session.opened(token, now(), account.generation))
-    attempts.succeeded(counted_as)
+    attempts.succeeded(counted_as, counted_at)
     return LoggedIn(account.user_id, account.role, access_token, token, devices.issue(account))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LEAVES_ROOM = "attribute_not_exists(#count) OR #count < :max"
 _LEAVES_ROOM_IN_THE_ROW = "attribute_not_exists(#count) OR (#count < :max AND #expires_at > :now)"
+_HAS_COUNTED = "#count >= :one"
 _IS_THE_ROW_THAT_WAS_READ = "#expires_at = :read"
 
 
@@ -86,6 +87,21 @@ class Limiter:
         except ClientError as error:
             failed_conditions(error)
             raise TooManyRequestsError(max(over_at - epoch_seconds(now), 1)) from error
+
+    def give_back(self, subject: str, limit: Limit, admitted_at: datetime) -> None:
+        """Take back what `admit` counted at that moment: it was not one of those to be counted."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item(_key(f"{subject}#{limit.window_of(admitted_at)}")),
+                UpdateExpression="ADD #count :less",
+                ConditionExpression=_HAS_COUNTED,
+                ExpressionAttributeNames={"#count": "count"},
+                ExpressionAttributeValues=to_item({":less": -1, ":one": 1}),
+            )
+        except ClientError as error:
+            # The window is over, and its count was deleted.
+            failed_conditions(error)
 
     def admit_in_a_row(self, subject: str, count_max: int, kept: timedelta, now: datetime) -> bool:
         """Count one more of `subject` since the last `end_row`; False if that is too many.
