@@ -11,9 +11,8 @@ from chalice import Rate
 from chalice.app import CloudWatchEvent, SQSEvent
 
 from carts import use_cases
-from carts.api import (
+from carts.api.carts import (
     CART_BODY_BYTES_MAX,
-    TAX_TABLE_BODY_BYTES_MAX,
     CartQuery,
     CartView,
     CheckoutView,
@@ -21,24 +20,37 @@ from carts.api import (
     NewCheckout,
     NewLine,
     NewLines,
+    Quantity,
+    exported,
+)
+from carts.api.pricing import (
+    TAX_TABLE_BODY_BYTES_MAX,
     NewPromotion,
     NewTaxTable,
     PromotionPage,
     PromotionsQuery,
     PromotionView,
-    Quantity,
     TaxTableList,
     TaxTableView,
     require_code,
     require_country,
 )
 from carts.dynamodb import (
+    RUNNING,
     DynamoDBCarts,
     DynamoDBPriceBook,
     DynamoDBPromotions,
     DynamoDBTaxes,
 )
-from carts.messages import EndedCheckout, ProductOnSale, ProductWithdrawn, offers_told, snapshot
+from carts.messages import (
+    EndedCheckout,
+    ErasedUser,
+    ProductOnSale,
+    ProductWithdrawn,
+    snapshot,
+    units_told,
+)
+from carts.model.bill import units_priced
 from carts.model.cart import (
     CartEmptyError,
     CartFrozenError,
@@ -66,6 +78,8 @@ from tradepost.platform.auth import BUYERS, STAFF, Caller, Role, verify_access_t
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.dynamodb import passing_faults_named
+from tradepost.platform.erasures import Erasures
 from tradepost.platform.idempotency import IdempotentRequest, fingerprint
 from tradepost.platform.quotes import QuoteInvalidError, read_quote
 from tradepost.platform.runner import StepFunctionsRunner
@@ -102,6 +116,11 @@ def promotions() -> DynamoDBPromotions:
 @functools.cache
 def taxes() -> DynamoDBTaxes:
     return DynamoDBTaxes(aws.dynamodb(), os.environ["CARTS_TABLE"])
+
+
+@functools.cache
+def erasures() -> Erasures:
+    return Erasures(aws.dynamodb(), os.environ["CARTS_TABLE"], RUNNING)
 
 
 @functools.cache
@@ -423,10 +442,19 @@ def set_checkout_aside(step: EndedCheckout) -> None:
     use_cases.set_checkout_aside(step.order_id, customer_id=step.customer_id, carts=carts())
 
 
-@app.lambda_function(name="offers_of")
-def offers_of(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Tell another context what these SKUs are sold for today; what is not on sale is left out."""
-    return offers_told(carts().offers(event["skus"]).values())
+@app.lambda_function(name="price_units")
+def price_units(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context what units cost today, sent to an address; what is not on sale is left
+    out. `prices_include_tax` is None where it cannot be told how they are taxed there.
+    """
+    found = prices().prices(list(event["quantities"]), country=event["country"])
+    try:
+        lines, prices_include_tax = units_priced(
+            event["quantities"], found, region=event["region"], at=utc_now()
+        )
+    except TaxRegionError:
+        return {"lines": [], "prices_include_tax": None}
+    return units_told(lines, prices_include_tax=prices_include_tax)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_checkouts")
@@ -435,9 +463,21 @@ def sweep_checkouts(_event: CloudWatchEvent) -> None:
     use_cases.sweep_checkouts(carts=carts(), runner=runner(), now=utc_now)
 
 
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_erasures")
+def sweep_erasures(_event: CloudWatchEvent) -> None:
+    """Forget whose account is gone, as far as their checkouts are over."""
+    use_cases.sweep_erasures(carts=carts(), erasures=erasures(), now=utc_now)
+
+
+@app.lambda_function(name="personal_data")
+def personal_data(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell users what an account's holder is to be told of their cart and checkouts."""
+    return exported(*use_cases.held_of(event["user_id"], carts=carts()))
+
+
 @app.on_sqs_message(queue="carts-products", name="on_product", batch_size=10)
 def on_product(event: SQSEvent) -> dict[str, Any]:
-    """Follow the catalogue: what may be put in a cart, and at what price."""
+    """Follow the catalogue: what may be put in a cart, and at what price. Note who is gone."""
     return consume(
         event.to_dict(),
         event.context,
@@ -448,8 +488,15 @@ def on_product(event: SQSEvent) -> dict[str, Any]:
             "product.published.v1": _follow_product,
             "product.changed.v1": _follow_product,
             "product.withdrawn.v1": _withdraw_product,
+            "user.erased.v1": _begin_erasure,
         },
     )
+
+
+def _begin_erasure(message: str) -> None:
+    gone = ErasedUser.model_validate_json(message)
+    with passing_faults_named():
+        erasures().begin(gone.user_id, gone.occurred_at)
 
 
 def _follow_product(message: str) -> None:

@@ -16,9 +16,11 @@ from catalog.api import (
     Batch,
     CategoryBody,
     ExportQuery,
+    PictureBody,
     ProductBody,
     ProductsQuery,
     Rebuild,
+    UploadedBody,
     content_of,
 )
 from catalog.dynamodb import DynamoDBProducts, read_product
@@ -30,6 +32,7 @@ from catalog.model.category import (
     InvalidCategoryError,
     Place,
 )
+from catalog.model.picture import InvalidPictureError, PictureNotFoundError
 from catalog.model.product import (
     Content,
     InvalidProductError,
@@ -39,8 +42,9 @@ from catalog.model.product import (
     TooManySKUChangesError,
     VersionMismatchError,
 )
+from catalog.picture_store import S3Pictures
 from catalog.search import DynamoDBSearch
-from catalog.use_cases import editing, filing, searching
+from catalog.use_cases import editing, filing, picturing, searching
 from catalog.views import (
     BatchView,
     CategoriesView,
@@ -49,19 +53,22 @@ from catalog.views import (
     ProductsView,
     ProductView,
     RebuiltView,
+    UploadView,
     WrittenProductView,
     batch_view,
     categories_view,
     export_view,
     place_view,
     product_view,
+    upload_view,
     written_view,
 )
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import StaleError
+from tradepost.kernel.ids import new_id
 from tradepost.platform import aws, outbox
 from tradepost.platform.arguments import IfMatch
-from tradepost.platform.auth import PUBLIC, Role
+from tradepost.platform.auth import PUBLIC, Role, Scope
 from tradepost.platform.cache import CacheSettings, Policy
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import from_item
@@ -89,6 +96,12 @@ def index() -> DynamoDBSearch:
 @functools.cache
 def categories() -> DynamoDBCategories:
     return DynamoDBCategories(aws.dynamodb(), os.environ["CATALOG_TABLE"])
+
+
+@functools.cache
+def pictures() -> S3Pictures:
+    signer = aws.s3_signing_for(os.environ["PICTURES_ENDPOINT"])
+    return S3Pictures(aws.s3(), signer, os.environ["PICTURES_BUCKET"])
 
 
 @functools.cache
@@ -138,6 +151,7 @@ def show_product_to_staff(handle: str) -> Reply[ProductView]:
 @app.put(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     refusals=(
         InvalidProductError,
         SKUTakenError,
@@ -170,6 +184,7 @@ def put_product(
 @app.post(
     "/v1/products/batch",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     repeatable="a product that has this content already is left as it is",
     body_bytes_max=BATCH_BODY_BYTES_MAX,
 )
@@ -190,6 +205,7 @@ def put_products(body: Batch, correlation_id: str) -> BatchView:
 @app.delete(
     "/v1/products/{handle}",
     roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
     status=204,
     refusals=(ProductNotFoundError, VersionMismatchError, StaleProductError),
 )
@@ -240,7 +256,76 @@ def delete_category(slug: str, if_match: IfMatch | None) -> None:
     answers().forget_listings()
 
 
-@app.get("/v1/products-export", roles={Role.ADMIN}, refusals=(InvalidCursorError,))
+@app.post(
+    "/v1/products/{handle}/pictures",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
+    status=201,
+    repeatable="nothing is stored: a repeat makes another address, and one not used is forgotten",
+    refusals=(ProductNotFoundError,),
+)
+def begin_upload(handle: str, body: PictureBody) -> UploadView:
+    """Get an address to upload a picture of a product to: JPEG, PNG, GIF or WebP.
+
+    `PUT` the bytes there with the headers told, then add the picture under its id.
+    """
+    upload = picturing.begin_upload(
+        handle,
+        body.content_type,
+        body.bytes,
+        products=products(),
+        pictures=pictures(),
+        now=utc_now,
+        new_id=new_id,
+    )
+    return upload_view(upload)
+
+
+@app.put(
+    "/v1/products/{handle}/pictures/{picture_id}",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_WRITE,
+    refusals=(
+        ProductNotFoundError,
+        PictureNotFoundError,
+        InvalidPictureError,
+        InvalidProductError,
+        VersionMismatchError,
+        StaleProductError,
+    ),
+)
+def add_picture(
+    handle: str,
+    picture_id: str,
+    body: UploadedBody,
+    if_match: IfMatch | None,
+    correlation_id: str,
+) -> Reply[WrittenProductView]:
+    """Put an uploaded picture behind the product's others.
+
+    What is no picture, whatever it was called, is refused. `PUT` of the product orders its
+    pictures, changes their words and leaves them out.
+    """
+    product, outcome = picturing.add_picture(
+        handle,
+        picture_id,
+        body.alt,
+        version=if_match,
+        correlation_id=correlation_id,
+        products=products(),
+        pictures=pictures(),
+        now=utc_now,
+    )
+    answers().forget([handle])
+    return Reply(written_view(product, outcome), headers=_version(product.version))
+
+
+@app.get(
+    "/v1/products-export",
+    roles={Role.ADMIN},
+    scope=Scope.CATALOG_READ,
+    refusals=(InvalidCursorError,),
+)
 def export_products(query: ExportQuery) -> ExportView:
     """List all products, on sale or not, as `PUT` and the batch take them."""
     after = read_cursor(query.cursor, _EXPORT)

@@ -369,4 +369,5 @@ def _tell_customer(message: str) -> None:
         messages=messages(),
         contacts=contacts(),
         mailer=mailer(),
+        shop_url=os.environ["SHOP_URL"],
     )

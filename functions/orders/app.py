@@ -23,12 +23,14 @@ from orders.api import (
     Resumption,
     StaffOrderView,
     bought,
+    exported,
     standing,
 )
-from orders.dynamodb import DynamoDBOrders
+from orders.dynamodb import UNFINISHED, DynamoDBOrders
 from orders.messages import (
     AwaitedPayment,
     EditStep,
+    ErasedUser,
     FailedParcel,
     OrderNews,
     PlaceOrder,
@@ -53,14 +55,16 @@ from orders.model import (
 from orders.ports import Search
 from orders.price_list import AskedPrices
 from orders.use_cases import Asker
-from tradepost.kernel.clock import utc_now
+from tradepost.kernel.clock import from_text, utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws, metrics, outbox
 from tradepost.platform.arguments import IdempotencyKey
-from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role
+from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, STAFF, Caller, Role, Scope
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.dynamodb import passing_faults_named
+from tradepost.platform.erasures import Erasures
 from tradepost.platform.questions import Questions
 from tradepost.platform.runner import StepFunctionsRunner
 from tradepost.platform.service import Service
@@ -76,10 +80,17 @@ _ORDERS_OF_A_DAY_MAX = 100
 # More are as alarming as this many.
 _PARKED_COUNTED_MAX = 100
 
+_EXPORTED_PER_PAGE = 25
+
 
 @functools.cache
 def orders() -> DynamoDBOrders:
     return DynamoDBOrders(aws.dynamodb(), os.environ["ORDERS_TABLE"])
+
+
+@functools.cache
+def erasures() -> Erasures:
+    return Erasures(aws.dynamodb(), os.environ["ORDERS_TABLE"], UNFINISHED)
 
 
 @functools.cache
@@ -102,10 +113,15 @@ def list_orders(query: OwnOrders, caller: Caller) -> OrderPage:
     return _page(found, sign_cursor(position, listing))
 
 
-@app.get("/v1/orders/{order_id}", roles=EVERYONE_KNOWN, refusals=(OrderNotFoundError,))
+@app.get(
+    "/v1/orders/{order_id}",
+    roles=EVERYONE_KNOWN,
+    scope=Scope.ORDERS_READ,
+    refusals=(OrderNotFoundError,),
+)
 def get_order(order_id: str, caller: Caller) -> OrderView:
     """Show one order with its lines."""
-    owner = None if caller.is_staff else caller.principal_id
+    owner = None if caller.sees_all else caller.principal_id
     order = use_cases.order_of(order_id, customer_id=owner, orders=orders())
     return OrderView.with_lines(order, orders().lines(order_id))
 
@@ -168,7 +184,7 @@ def request_edit(
     return OrderView.with_lines(order, orders().lines(order_id))
 
 
-@app.get("/v1/staff/orders", roles=STAFF, refusals=(InvalidCursorError,))
+@app.get("/v1/staff/orders", roles=STAFF, scope=Scope.ORDERS_READ, refusals=(InvalidCursorError,))
 def search_orders(query: OrderSearch) -> OrderPage:
     """Find orders by id, by e-mail, by status or by the UTC day they were placed; newest first."""
     if query.order_id is not None:
@@ -369,6 +385,14 @@ def orders_of_day(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"orders": [standing(order) for order in found], "after": after}
 
 
+@app.lambda_function(name="orders_changed")
+def orders_changed(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell another context which orders changed in a span of time, page by page."""
+    start, end = from_text(event["start"]), from_text(event["end"])
+    order_ids, after = orders().changed_between(start, end, event.get("after"))
+    return {"order_ids": order_ids, "after": after}
+
+
 @app.lambda_function(name="confirm_again")
 def confirm_again(event: dict[str, Any], _context: object) -> None:
     """State again that an order is confirmed: asked for when its warehouse never heard of it."""
@@ -392,6 +416,8 @@ def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
         order = orders().get(event["order_id"])
     except OrderNotFoundError:
         return {"email": None}
+    if order.is_anonymous:
+        return {"email": None}
     lines = orders().lines(order.order_id) if event.get("with_lines") else []
     return {
         "email": order.email,
@@ -404,6 +430,19 @@ def order_contact(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "line_count": order.line_count,
         "status": order.status,
         "lines": [asdict(line) for line in lines],
+    }
+
+
+@app.lambda_function(name="personal_data")
+def personal_data(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell users, page by page, what an account's holder is to be told of their orders."""
+    found, after = orders().of_customer(event["user_id"], None, _EXPORTED_PER_PAGE, event["after"])
+    return {
+        "orders": [
+            exported(order, orders().lines(order.order_id), orders().actions(order.order_id))
+            for order in found
+        ],
+        "after": after,
     }
 
 
@@ -420,6 +459,7 @@ def on_fact(event: SQSEvent) -> dict[str, Any]:
             "shipment.dispatched.v1": functools.partial(_follow_parcel, OrderStatus.SHIPPED),
             "shipment.delivered.v1": functools.partial(_follow_parcel, OrderStatus.DELIVERED),
             "shipment.failed.v1": _give_up_parcel,
+            "user.erased.v1": _begin_erasure,
         },
     )
 
@@ -444,12 +484,24 @@ def relay_overdue(_event: CloudWatchEvent) -> None:
     outbox.relay_overdue(table=os.environ["ORDERS_TABLE"], topic_arn=os.environ["EVENTS_TOPIC_ARN"])
 
 
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_erasures")
+def sweep_erasures(_event: CloudWatchEvent) -> None:
+    """Forget whose account is gone, as far as their orders are over."""
+    use_cases.sweep_erasures(orders=orders(), erasures=erasures(), now=utc_now)
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweep_orders")
 def sweep_orders(_event: CloudWatchEvent) -> None:
     """Count the orders set aside, and start the checkouts that nobody works on any more."""
     parked = orders().count(OrderStatus.NEEDS_ATTENTION, _PARKED_COUNTED_MAX)
     metrics.tell(counts={"OrdersNeedingAttention": parked})
     use_cases.sweep(orders=orders(), runner=runner(), now=utc_now)
+
+
+def _begin_erasure(message: str) -> None:
+    gone = ErasedUser.model_validate_json(message)
+    with passing_faults_named():
+        erasures().begin(gone.user_id, gone.occurred_at)
 
 
 def _take_up(message: str) -> None:

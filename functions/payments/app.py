@@ -414,13 +414,29 @@ def on_fact(event: SQSEvent) -> dict[str, Any]:
 
 
 def _pay_accepted_claim(message: str) -> None:
+    """Pay a claim, or what is left: staff promised it by what the order cost, whatever else of
+    that went back since."""
     claim = AcceptedClaim.model_validate_json(message)
-    _refund(claim, reason="claim accepted", reference=f"claim:{claim.claim_id}")
+    paid = use_cases.refund_up_to(
+        claim.order_id,
+        Money(claim.amount_minor, claim.currency),
+        reason="claim accepted",
+        reference=f"claim:{claim.claim_id}",
+        payments=payments(),
+        provider=provider(),
+        now=utc_now,
+    )
+    if paid.amount_minor < claim.amount_minor:
+        logger.warning(
+            "claim paid in part",
+            order_id=claim.order_id,
+            claim_id=claim.claim_id,
+            amount_minor=claim.amount_minor,
+            paid_minor=paid.amount_minor,
+        )
 
 
-def _refund(
-    owed: ReturnRefund | EditRefund | AcceptedClaim, *, reason: str, reference: str
-) -> None:
+def _refund(owed: ReturnRefund | EditRefund, *, reason: str, reference: str) -> None:
     """Send back what somebody else has decided is owed, once per reference."""
     use_cases.refund_payment(
         owed.order_id,

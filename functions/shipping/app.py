@@ -28,10 +28,17 @@ from shipping.api import (
     ReturnView,
     ShipmentView,
     WaitingReturns,
+    exported,
 )
-from shipping.dynamodb import DynamoDBClaims, DynamoDBReturns, DynamoDBShipments
+from shipping.dynamodb import (
+    DynamoDBClaims,
+    DynamoDBCustomersWords,
+    DynamoDBReturns,
+    DynamoDBShipments,
+)
 from shipping.messages import (
     EditStep,
+    OrderAnonymised,
     OrderConfirmed,
     OrderParcel,
     RefundedReturn,
@@ -59,6 +66,7 @@ from shipping.model.shipment import (
     CarrierUnavailableError,
     ParcelEventError,
     ParcelGoesLastError,
+    ParcelIncompleteError,
     ParcelNotPaidError,
     ScanEvent,
     Shipment,
@@ -79,6 +87,7 @@ from shipping.order_book import AskedOrders
 from shipping.ports import Carrier
 from shipping.return_machine import ReturnMachine
 from shipping.simulator import SimulatedCarrier, news_to_send
+from shipping.stockroom import AskedStock
 from shipping.till import AskedPayments
 from shipping.use_cases import claims as claiming
 from shipping.use_cases import parcels, splitting
@@ -92,6 +101,7 @@ from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
 from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
 from tradepost.platform.deliveries import deliver
+from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.questions import Questions
 from tradepost.platform.service import Service
 from tradepost.platform.webhooks import WebhookSignatureError, believed, signed_headers
@@ -111,10 +121,16 @@ _PARCEL_REFUSALS = (
     ShipmentTransitionError,
     ParcelNotPaidError,
     ParcelGoesLastError,
+    ParcelIncompleteError,
     CarrierUnavailableError,
     StaleError,
 )
 _RETURN_REFUSALS = (ReturnNotFoundError, ReturnTransitionError, StaleError)
+
+
+@functools.cache
+def words() -> DynamoDBCustomersWords:
+    return DynamoDBCustomersWords(aws.dynamodb(), os.environ["SHIPPING_TABLE"])
 
 
 @functools.cache
@@ -149,6 +165,11 @@ def orders() -> AskedOrders:
 @functools.cache
 def till() -> AskedPayments:
     return AskedPayments(Questions(aws.functions(), os.environ["STAGE"]))
+
+
+@functools.cache
+def stockroom() -> AskedStock:
+    return AskedStock(Questions(aws.functions(), os.environ["STAGE"]))
 
 
 @functools.cache
@@ -550,11 +571,28 @@ def park_return(step: ReturnStep) -> dict[str, Any]:
     return {"status": asked.status}
 
 
+@app.lambda_function(name="personal_data")
+def personal_data(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Tell users what an account's holder is to be told of the parcels of their orders."""
+    found = [
+        (shipment, words().of_order(order_id))
+        for order_id in event["order_ids"]
+        if (shipment := shipments().get(order_id)) is not None
+        and shipment.customer_id == event["user_id"]
+    ]
+    return {"shipments": [exported(shipment, written) for shipment, written in found]}
+
+
 @app.on_sqs_message(queue="shipping-facts", name="on_fact", batch_size=10)
 def on_fact(event: SQSEvent) -> dict[str, Any]:
-    """Follow orders: once one is confirmed, its parcel may leave."""
+    """Follow orders: once one is confirmed, its parcel may leave; once anonymised, forget too."""
     return consume(
-        event.to_dict(), event.context, reactions={"order.confirmed.v1": _label_shipment}
+        event.to_dict(),
+        event.context,
+        reactions={
+            "order.confirmed.v1": _label_shipment,
+            "order.anonymised.v1": _forget_customer,
+        },
     )
 
 
@@ -624,6 +662,12 @@ def sweep_returns(_event: CloudWatchEvent) -> None:
 _WORTH_SENDING_AGAIN = {409, 429, 500, 502, 503, 504}
 
 
+def _forget_customer(message: str) -> None:
+    news = OrderAnonymised.model_validate_json(message)
+    with passing_faults_named():
+        words().forget(news.order_id)
+
+
 def _label_shipment(message: str) -> None:
     confirmed = OrderConfirmed.model_validate_json(message)
     parcels.label_shipment(
@@ -640,6 +684,7 @@ def _recorded(order_id: str, event: ScanEvent, number: int = 1) -> ShipmentView:
         carrier=carrier(),
         orders=orders(),
         till=till(),
+        stockroom=stockroom(),
         now=utc_now,
     )
     return _shown(moved)

@@ -157,19 +157,19 @@ class TableBooks:
 
     def stock(self, skus: Collection[str]) -> dict[str, StockBook]:
         # By key: the table is mostly holds and ledger, and a scan would read through all of it.
-        return {
-            str(item["pk"]).removeprefix("SKU#"): StockBook(
-                int(item.get("available", 0)), int(item.get("held", 0))
+        roots = list(self._levels([(f"SKU#{sku}", _LEVEL_KEY) for sku in sorted(set(skus))]))
+        units: dict[str, Counter[str]] = defaultdict(Counter)
+        for item in [*roots, *self._levels([key for root in roots for key in _others(root)])]:
+            units[str(item["sku"])].update(
+                {name: int(item.get(name, 0)) for name in ("available", "held")}
             )
-            for item in self._levels(sorted(set(skus)))
-        }
+        return {sku: StockBook(found["available"], found["held"]) for sku, found in units.items()}
 
-    def _levels(self, skus: Sequence[str]) -> Iterator[Item]:
+    def _levels(self, where: Sequence[tuple[str, str]]) -> Iterator[Item]:
         table = f"tradepost-{self._stage}-inventory"
-        for at in range(0, len(skus), _KEYS_PER_READ):
+        for at in range(0, len(where), _KEYS_PER_READ):
             keys = [
-                {"pk": {"S": f"SKU#{sku}"}, "sk": {"S": _LEVEL_KEY}}
-                for sku in skus[at : at + _KEYS_PER_READ]
+                {"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in where[at : at + _KEYS_PER_READ]
             ]
             wanted: Any = {table: {"Keys": keys, "ConsistentRead": True}}
             for _ in range(_ROUNDS_MAX):
@@ -250,6 +250,19 @@ def _to_order(item: Item) -> OrderBook:
         total_minor=int(item["total_minor"]),
         refunded_minor=int(item.get("refunded_minor", 0)),
     )
+
+
+def _others(root: Item) -> Iterator[tuple[str, str]]:
+    """Name the keys of the other buckets of a SKU that is spread over shards or warehouses."""
+    card = root.get("card")
+    if card is None:
+        return
+    for shard in range(int(card["shards_ever"])):
+        pk = f"SHARD#{shard}#{root['sku']}" if shard else str(root["pk"])
+        for warehouse in card["warehouses"]:
+            key = (pk, f"STOCK#{warehouse}")
+            if key != (root["pk"], root["sk"]):
+                yield key
 
 
 def _to_return(item: Item) -> ReturnBook:

@@ -29,6 +29,7 @@ from infra.cli.staff import (
 EXIT_FAILED = 1
 
 _REQUESTS_IN_FLIGHT = 8
+_MAIN_WAREHOUSE = "main"
 _NOT_FOUND = 404
 
 
@@ -61,7 +62,7 @@ def export_products(
 
 
 def products(staff: Session) -> Iterator[dict[str, Any]]:
-    """Read all products with the `on_hand` of each variant that was ever stocked.
+    """Read all products with what the main warehouse has `on_hand` of each variant.
 
     Raises
     ------
@@ -91,7 +92,9 @@ def _on_hand(staff: Session, sku: str) -> int | None:
         if refusal.status == _NOT_FOUND:
             return None
         raise
-    return int(level["on_hand"])
+    # What is imported is counted in the main warehouse; the others are no file's business.
+    here = (one["on_hand"] for one in level["warehouses"] if one["warehouse"] == _MAIN_WAREHOUSE)
+    return int(next(here, 0))
 
 
 @contextmanager

@@ -8,18 +8,24 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import boto3
 import httpx
 import typer
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from infra.cli import local_stripe
+from infra.cli.faults import plan_in
 from infra.cli.importing.loading import load
+from infra.cli.outside import outside
 from infra.cli.shop import Session, Shop, ShopRefusedError, session_of
 from infra.demo.pictures import CONTENT_TYPE, picture
 from infra.demo.products import as_jsonl
+from infra.local.clock import Clock
+from infra.local.faults.plan import PlanError
 from infra.local.server import LocalSite, PortTakenError, listen, serve
 from infra.local.stack import LocalStack
 from infra.openapi import documentation
@@ -46,18 +52,29 @@ ERR = Console(stderr=True)
 OUT = Console(highlight=False)
 
 
-def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
+def open_shop(
+    port: int,
+    *,
+    empty: bool,
+    stripe: bool,
+    log: str,
+    begins: datetime | None = None,
+    plan: Path | None = None,
+) -> None:
     """Run the shop until it is interrupted; the process ends with it.
 
     Raises
     ------
     typer.Exit
-        The port is taken, or there is no key for Stripe; a line on stderr has said so.
+        The port is taken, there is no key for Stripe, or no plan of faults in the file; a line on
+        stderr has said so.
     """
     try:
         parameters = local_stripe.parameters() if stripe else {}
-    except local_stripe.NoStripeError as error:
-        ERR.print(str(error), style="red")
+        parameters |= {"PicturesEndpoint": f"http://localhost:{port}/_aws"}
+        faults = None if plan is None else plan_in(plan)
+    except (local_stripe.NoStripeError, PlanError) as error:
+        ERR.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     try:
         listener = listen(HOST, port)
@@ -71,14 +88,22 @@ def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
     logging.getLogger("waitress").setLevel(logging.ERROR)
     url = f"http://localhost:{port}"
     try:
-        with listener, LocalStack(ROOT, parameters=parameters) as stack:
+        clock = Clock(None if begins is None else begins.timestamp())
+        opened = LocalStack(ROOT, parameters=parameters, clock=clock, outside=outside)
+        with listener, opened as stack:
             if stripe:
                 local_stripe.hand_over_secrets(stack)
             site = LocalSite(
                 stack,
                 f"{url}/_aws",
                 about={"staff": {"email": STAFF_EMAIL, "password": STAFF_PASSWORD}},
-                documents=[documentation(stack.functions.apps.values()), _picture, _doormat],
+                documents=[
+                    documentation(stack.functions.apps.values()),
+                    _picture,
+                    _uploaded,
+                    _doormat,
+                ],
+                administrator=(STAFF_EMAIL, STAFF_PASSWORD),
             )
             stack.pump.start()
             with _shop_in_process(site) as shop:
@@ -86,6 +111,10 @@ def open_shop(port: int, *, empty: bool, stripe: bool, log: str) -> None:
                 if not empty:
                     _stocked(staff)
             _welcome(url, method="pm_card_visa" if stripe else "pm_card_ok", empty=empty)
+            if faults is not None:
+                stack.faults.switch_on(faults)
+                OUT.print(f"Faults are on: {len(faults.faults)}, by the seed {faults.seed}.\n")
+                OUT.file.flush()
             serve(site, listener)
     except KeyboardInterrupt:
         pass
@@ -115,7 +144,7 @@ def appointed(shop: Shop) -> Session:
             raise
     boto3.client("lambda").invoke(
         FunctionName="tradepost-local-users-grant_role",
-        Payload=f'{{"email": "{STAFF_EMAIL}", "role": "admin"}}'.encode(),
+        Payload=f'{{"email": "{STAFF_EMAIL}", "role": "admin", "vouched": true}}'.encode(),
     )
     return session_of(shop, STAFF_EMAIL, STAFF_PASSWORD)
 
@@ -144,6 +173,17 @@ def _doormat(path: str) -> tuple[str, bytes] | None:
 def _picture(path: str) -> tuple[str, bytes] | None:
     drawn = picture(path) if path.startswith("/demo/") else None
     return None if drawn is None else (CONTENT_TYPE, drawn)
+
+
+def _uploaded(path: str) -> tuple[str, bytes] | None:
+    """Show a picture that a merchant uploaded, as the distribution does on AWS."""
+    if not path.startswith("/pictures/"):
+        return None
+    try:
+        found = boto3.client("s3").get_object(Bucket=os.environ["PICTURES_BUCKET"], Key=path[1:])
+    except ClientError:
+        return None
+    return found["ContentType"], found["Body"].read()
 
 
 def _welcome(url: str, *, method: str, empty: bool) -> None:

@@ -7,6 +7,7 @@ import typer
 from infra.cli.dead_letters.command import app as dead_letters
 from infra.cli.dev import dev
 from infra.cli.exporter import export_products
+from infra.cli.faults import app as faults
 from infra.cli.flash_sale import flash_sale
 from infra.cli.importer import import_products
 from infra.cli.reconcile import reconcile
@@ -27,6 +28,7 @@ app.command("replay")(replay_history)
 app.command()(reconcile)
 app.command("flash-sale")(flash_sale)
 app.add_typer(dead_letters, name="dlq")
+app.add_typer(faults, name="faults")
 app.command()(package)
 app.command()(schemas)
 app.command()(release_events)

@@ -25,6 +25,11 @@ from infra.cli.staff import (
 _EXIT_DIFFERENCES = 1
 _EXIT_NOT_COMPARED = 2
 
+# One at a time mends: whoever was there first is waited for, five minutes in all.
+_IN_TURN = {"work_in_progress", "lease_lost"}
+_WAIT_SECONDS = 5.0
+_WAITS_MAX = 60
+
 Json = dict[str, Any]
 
 
@@ -77,9 +82,21 @@ def _pages(session: Session, day: str, repair: bool) -> list[Json]:
         asked: Json = {"day": day, "repair": repair}
         if after is not None:
             asked["after"] = after
-        pages.append(session.call("POST", "/v1/staff/reconciliations", asked))
+        pages.append(_page(session, asked))
         after = pages[-1]["after"]
     return pages
+
+
+def _page(session: Session, asked: Json) -> Json:
+    """Have a page compared; wait while another is at it, which takes them minutes at most."""
+    for _ in range(_WAITS_MAX):
+        try:
+            return session.call("POST", "/v1/staff/reconciliations", asked)
+        except ShopRefusedError as refusal:
+            if refusal.code not in _IN_TURN:
+                raise
+        session.shop.pause(_WAIT_SECONDS)
+    return session.call("POST", "/v1/staff/reconciliations", asked)
 
 
 def _report(answers: list[Json]) -> Json:

@@ -13,7 +13,7 @@ from typing import Any
 import botocore.handlers
 
 # The names of botocore's events.
-_SERVICES = ("dynamodb", "kms", "lambda", "secrets-manager", "sesv2", "sfn", "sns", "sqs")
+_SERVICES = ("dynamodb", "kms", "lambda", "s3", "secrets-manager", "sesv2", "sfn", "sns", "sqs")
 
 _counts: Counter[str] = Counter()
 _counting = threading.Lock()

@@ -78,7 +78,7 @@ _lock = threading.Lock()
 
 
 def observed(call: Callable[[], bool], now: float) -> Idleness | None:
-    """Make a call, which tells whether it failed; return on what its finding nothing relied.
+    """Make a call, which tells whether it failed or is not over; return what it relied on.
 
     None: it found something, or nobody can tell. What others do meanwhile counts as its own.
     """

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from infra.local.clock import Clock
 from infra.local.corrections.stepfunctions import REGISTER
@@ -37,7 +37,7 @@ class Pump:
     def start(self) -> None:
         """Run each source on a thread of its own until `stop`."""
         if not self._workers:
-            self._workers = [Worker(source, self._clock) for source in self.sources]
+            self._workers = [Worker(source, self._clock, self._stir) for source in self.sources]
             for worker in self._workers:
                 worker.start()
 
@@ -169,11 +169,12 @@ class Pump:
 
 
 class Worker:
-    """The thread of one source."""
+    """The thread of one source. It tells when it has nothing to do."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
+    def __init__(self, source: Source, clock: Clock, tell: Callable[[], None]) -> None:
         self._source = source
         self._clock = clock
+        self._tell = tell
         self._condition = threading.Condition()
         self._woken = True
         self._idle = False
@@ -216,6 +217,7 @@ class Worker:
             with self._condition:
                 if not self._woken and not self._stopped:
                     self._idle = True
+                    self._tell()
                     self._clock.wait(self._condition, pause)
                     self._idle = False
 

@@ -92,7 +92,7 @@ class Scheduled(Protocol):
     name: str
 
     def call(self, at: float) -> bool:
-        """Call it as due at `at`, and wait for its end; tell whether it failed."""
+        """Call it as due at `at`; tell whether it failed, or goes on where nobody sees it."""
 
     def call_later(self, at: float) -> None:
         """Have it called as due at `at`, and do not wait."""

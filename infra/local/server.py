@@ -13,6 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from waitress.server import create_server
 
 from infra.local import call_counts
+from infra.local.controls import Controls
 from infra.local.stack import LocalStack
 
 THREADS = 32
@@ -39,6 +40,8 @@ class LocalSite:
         What `GET /_local` tells besides the stage, the region and AWS's address.
     documents
         Asked in turn for each path that is read: the content type and body, or None.
+    administrator
+        Whose e-mail and password switch faults on and off; any administrator's token does.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class LocalSite:
         *,
         about: Mapping[str, Any] | None = None,
         documents: Sequence[Document] = (),
+        administrator: tuple[str, str] | None = None,
     ) -> None:
         self._stack = stack
         self._aws_endpoint = aws_endpoint
         self._further = dict(about or {})
         self._documents = tuple(documents)
+        self._controls = Controls(stack, administrator)
         self._aws = DomainDispatcherApplication(create_backend_app)
         self._pages: dict[str, Callable[[Environ], tuple[str, str]]] = {
             "/_local": self._about,
@@ -65,6 +70,8 @@ class LocalSite:
         path = environ["PATH_INFO"]
         if path == "/_aws" or path.startswith("/_aws/"):
             return self._to_aws(environ, start_response)
+        if self._controls.knows(path):
+            return self._controls(environ, start_response)
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             found = self._read(path, environ)
             if found is not None:

@@ -19,9 +19,16 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from infra.cloudformation import environment_name
 from infra.gateway_responses import RESPONSES, GatewayResponse
-from infra.local import boundaries, call_counts, corrections, templates
+from infra.local import boundaries, call_counts, corrections, event_bus, templates
 from infra.local.clock import Clock, use
-from infra.local.corrections import dynamodb_indexes, dynamodb_streams, lambda_functions, sns, sqs
+from infra.local.corrections import (
+    dynamodb_indexes,
+    dynamodb_streams,
+    events,
+    lambda_functions,
+    sns,
+    sqs,
+)
 from infra.local.corrections.stepfunctions import REGISTER
 from infra.local.event_sources import StreamSource
 from infra.local.faults.later import LaterSource
@@ -169,6 +176,7 @@ class LocalStack:
         self.functions.create_in_lambda(self._role_arn())
         lambda_functions.use(self.functions)
         sns.call_function = self._call_function
+        events.bring = self._bring_event
         self.gateway = Gateway(
             self.functions,
             stage=self.stage,
@@ -186,7 +194,11 @@ class LocalStack:
         )
         self._later = LaterSource()
         self.faults = Switchboard(self.clock, self._later, self._outside())
-        self.pump = Pump(self.functions, [*mappings.sources(), self._later], self.clock)
+        schedules = event_bus.schedules(
+            self.functions, self.clock, account=ACCOUNT_ID, region=REGION
+        )
+        sources = [*mappings.sources(), *schedules, self._later]
+        self.pump = Pump(self.functions, sources, self.clock)
         self.mailbox = Mailbox(REGION, ACCOUNT_ID)
 
     def _prepare_environment(self) -> None:
@@ -223,9 +235,13 @@ class LocalStack:
     def _call_function(self, arn: str, event: dict[str, Any]) -> None:
         self.functions.run_later(arn.rsplit(":", 1)[-1], json.dumps(event))
 
+    def _bring_event(self, arn: str, event: dict[str, Any]) -> None:
+        event_bus.bring_event(self.functions, arn, event, region=REGION)
+
     def _restore(self) -> None:
         lambda_functions.use(None)
         sns.call_function = None
+        events.bring = None
         self._mock.stop()
         use(None)
         set_clock(None)

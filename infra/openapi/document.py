@@ -71,7 +71,9 @@ def generate(apps: Iterable[Service]) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": f"At most {TOKEN_BYTES_MAX} bytes.",
+                    "description": (
+                        f"At most {TOKEN_BYTES_MAX} bytes. A partner's API key is sent alike."
+                    ),
                 }
             },
             "schemas": {**schemas.components, "ProblemDocument": PROBLEM_SCHEMA},
@@ -96,6 +98,7 @@ def _operation(app: Service, spec: RouteSpec, schemas: Schemas) -> dict[str, Any
         "responses": {**_success(spec, schemas), **responses(spec)},
         "security": [] if spec.roles == PUBLIC else [{"access_token": []}],
         "x-roles": sorted(spec.roles),
+        **({"x-scope": spec.scope} if spec.scope else {}),
     }
     if spec.body is not None:
         operation["requestBody"] = {
@@ -112,6 +115,8 @@ def _operation(app: Service, spec: RouteSpec, schemas: Schemas) -> dict[str, Any
 def _description(spec: RouteSpec) -> str:
     roles = ", ".join(sorted(spec.roles)) or "anyone, without a token"
     told = [spec.description, f"For: {roles}."]
+    if spec.scope is not None:
+        told.append(f"For partners: an API key with the scope `{spec.scope}`.")
     if spec.repeatable is not None:
         told.append(f"May be repeated: {spec.repeatable}.")
     return "\n\n".join(part for part in told if part)

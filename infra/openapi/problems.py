@@ -23,7 +23,8 @@ from tradepost.platform.arguments import (
 )
 from tradepost.platform.auth import PUBLIC
 from tradepost.platform.http import PROBLEM_CONTENT_TYPE, status_of
-from tradepost.platform.service import RoleError, RouteSpec
+from tradepost.platform.limiter import TooManyRequestsError
+from tradepost.platform.service import RoleError, RouteSpec, ScopeError
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "ProblemDocument",
@@ -70,7 +71,9 @@ def _refusals(spec: RouteSpec) -> set[type[DomainError | UnavailableError]]:
     if spec.needs_idempotency_key or spec.takes_if_match:
         refusals.add(InvalidHeaderError)
     if spec.roles != PUBLIC:
-        refusals |= {RoleError, UnauthenticatedError}
+        refusals |= {RoleError, UnauthenticatedError, ScopeError}
+    if spec.scope is not None:
+        refusals |= {TooManyRequestsError}
     return refusals
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.cloudformation import Template
@@ -33,6 +33,7 @@ from infra.package.outputs import Infrastructure, read_infrastructure
 from infra.package.policies import Grantee, default_policy
 from infra.package.root import root_template
 from infra.package.source import needs_of
+from tradepost.platform.partners import ADMIT, RECOGNISE
 
 _FUNCTION_DEPLOYED_AT = "/var/task"
 
@@ -66,7 +67,7 @@ def build(layout: Layout, stage: str, target: Target, folder: Path) -> Built:
     infrastructure = read_infrastructure(layout.templates)
     templates = dict(infrastructure.templates)
     parts = [_context_parts(layout, name, stage, infrastructure) for name in layout.contexts()]
-    apis = [_package(layout, part, _questions(part, parts), target, folder) for part in parts]
+    apis = [_package(layout, part, parts, target, folder) for part in parts]
     home = authorizer_of(apis)
     for part, api in zip(parts, apis, strict=True):
         templates[part.context] = finish(api.raw, _deployed_parts(part, home))
@@ -84,30 +85,49 @@ def build(layout: Layout, stage: str, target: Target, folder: Path) -> Built:
 def _context_parts(
     layout: Layout, context: str, stage: str, infrastructure: Infrastructure
 ) -> ContextParts:
-    functions = functions_of(load_app(layout, context))
-    return ContextParts(context, stage, functions, needs_of(layout, context), infrastructure)
+    app = load_app(layout, context)
+    lets_partners_in = any(spec.scope is not None for spec in getattr(app, "specs", ()))
+    return ContextParts(
+        context,
+        stage,
+        functions_of(app),
+        needs_of(layout, context),
+        infrastructure,
+        lets_partners_in,
+    )
 
 
-def _questions(asking: ContextParts, parts: list[ContextParts]) -> tuple[str, ...]:
-    """Name the functions that a context's own source names: another's, or its own routes."""
+def _questions(
+    asking: ContextParts, function: Function, parts: list[ContextParts]
+) -> tuple[str, ...]:
+    """Name the functions that a context's own source names: another's, or its own routes.
+
+    The authorizer asks only who a key is, and only a border that lets keys in asks for more.
+    """
+    asked = {RECOGNISE} if function.is_authorizer else set(asking.needs.own_texts)
+    if asking.lets_partners_in and not function.is_authorizer:
+        asked.add(ADMIT)
     return tuple(
-        deployed_name(part.stage, part.context, function.name)
+        deployed_name(part.stage, part.context, one.name)
         for part in parts
-        for function in part.functions
-        if f"{part.context}-{function.name}" in asking.needs.own_texts
+        for one in part.functions
+        if f"{part.context}-{one.name}" in asked
     )
 
 
 def _package(
     layout: Layout,
     parts: ContextParts,
-    questions: tuple[str, ...],
+    all_parts: list[ContextParts],
     target: Target,
     folder: Path,
 ) -> ContextApi:
     """Run Chalice's packaging, and put the zip in place with bytecode added."""
     policies = {
-        function.name: default_policy(_grantee(parts, function, questions), parts.infrastructure)
+        function.name: default_policy(
+            _grantee(parts, function, _questions(parts, function, all_parts)),
+            parts.infrastructure,
+        )
         for function in parts.functions
         if not (layout.config / parts.context / f"policy-{function.name}.json").exists()
     }
@@ -140,7 +160,7 @@ def _deployed_parts(parts: ContextParts, home: tuple[str, Function] | None) -> C
         for function in parts.functions
         if not function.is_authorizer or home == (parts.context, function)
     ]
-    return ContextParts(parts.context, parts.stage, deployed, parts.needs, parts.infrastructure)
+    return replace(parts, functions=deployed)
 
 
 def _given_by(infrastructure: Infrastructure, apis: list[ContextApi]) -> dict[str, tuple[str, str]]:

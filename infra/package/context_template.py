@@ -25,6 +25,7 @@ class ContextParts:
     functions: list[Function]
     needs: Needs
     infrastructure: Infrastructure
+    lets_partners_in: bool = False
 
 
 def deployed_name(stage: str, context: str, function: str) -> str:

@@ -32,7 +32,11 @@ class Grantee:
 
 def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str, Any]:
     """Build the least policy that the function's own source explains, one statement per reason."""
-    statements = [*_observability(grantee), _verify_tokens(grantee, infrastructure)]
+    statements = [
+        *_observability(grantee),
+        _verify_tokens(grantee, infrastructure),
+        _ask_functions(grantee),
+    ]
     if not grantee.is_authorizer:
         statements += [
             _tables(grantee, infrastructure),
@@ -43,8 +47,8 @@ def default_policy(grantee: Grantee, infrastructure: Infrastructure) -> dict[str
             _read_secrets(grantee, infrastructure),
             _read_stripe_key(grantee, infrastructure),
             _start_executions(grantee, infrastructure),
-            _ask_functions(grantee),
             _send_mail(grantee, infrastructure),
+            *_use_pictures(grantee, infrastructure),
         ]
     granted = [statement for statement in statements if statement is not None]
     return {"Version": "2012-10-17", "Statement": granted}
@@ -66,7 +70,9 @@ def _tables(grantee: Grantee, infrastructure: Infrastructure) -> Statement | Non
     tables = [
         f"{output}Arn"
         for variable, output in infrastructure.variables().items()
-        if variable in grantee.needs.own_texts and f"{output}Arn" in infrastructure.given_by
+        if variable in grantee.needs.own_texts
+        and output.endswith("Table")
+        and f"{output}Arn" in infrastructure.given_by
     ]
     if not tables:
         return None
@@ -107,7 +113,9 @@ def _publish_facts(grantee: Grantee, infrastructure: Infrastructure) -> Statemen
 def _verify_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
     if "SigningKeyId" not in infrastructure.given_by or "kms" not in grantee.needs.clients:
         return None
-    return _allow("ReadPublicKey", ["kms:GetPublicKey"], _arn("kms", "key/${SigningKeyId}"))
+    keys = ["SigningKeyId", "SigningKeyPreviousId"]
+    resources = [_arn("kms", f"key/${{{key}}}") for key in keys if key in infrastructure.given_by]
+    return _allow("ReadPublicKey", ["kms:GetPublicKey"], resources)
 
 
 def _sign_tokens(grantee: Grantee, infrastructure: Infrastructure) -> Statement | None:
@@ -165,6 +173,23 @@ def _send_mail(grantee: Grantee, infrastructure: Infrastructure) -> Statement | 
     if "ses" not in grantee.needs.clients or "MailSender" not in infrastructure.given_by:
         return None
     return _allow("SendMail", ["ses:SendEmail"], _arn("ses", "identity/${MailSender}"))
+
+
+def _use_pictures(grantee: Grantee, infrastructure: Infrastructure) -> list[Statement]:
+    if "PicturesBucketArn" not in infrastructure.given_by:
+        return []
+    if "PICTURES_BUCKET" not in grantee.needs.own_texts:
+        return []
+    uploads, kept = (
+        _sub(f"${{PicturesBucketArn}}/{folder}/*") for folder in ("uploads", "pictures")
+    )
+    return [
+        # An address signed for an upload can do what its signer may.
+        _allow("TakeUploads", ["s3:GetObject", "s3:PutObject"], uploads),
+        _allow("KeepPictures", ["s3:PutObject"], kept),
+        # Without it S3 calls what is not there forbidden.
+        _allow("MissUploads", ["s3:ListBucket"], {"Ref": "PicturesBucketArn"}),
+    ]
 
 
 def _allow(sid: str, actions: list[str], resource: Any) -> Statement:

@@ -9,7 +9,7 @@ import pytest
 
 from carts.model.cart import CartStatus
 from carts.model.checkout import CheckoutStatus
-from inventory.model import HoldState
+from inventory.model import HoldState, Standing
 from notifications.deliveries import DeliveryStatus
 from notifications.endpoints import EndpointStatus
 from orders import model as orders_model
@@ -37,6 +37,7 @@ BY_HAND = {
     "Cart": CartStatus,
     "Checkout": CheckoutStatus,
     "Hold": HoldState,
+    "Stock of a SKU": Standing,
     "Webhook endpoint": EndpointStatus,
     "Webhook delivery": DeliveryStatus,
 }

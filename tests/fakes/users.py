@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tradepost.contracts.users import UserRegisteredV1
 from tradepost.kernel.errors import StaleError
+from users.address_book import AddressBook
 from users.model import Account, AccountNotFoundError, EmailTakenError, VersionMismatchError
-from users.ports import AccessToken
+from users.ports import AccessToken, DueLetter
 from users.sessions import Session
 
 
@@ -16,7 +17,9 @@ class InMemoryAccounts:
         self.accounts: dict[str, Account] = {}
         self.events: dict[str, UserRegisteredV1] = {}
 
-    def add(self, account: Account, event: UserRegisteredV1) -> None:
+    def add(
+        self, account: Account, event: UserRegisteredV1, letter: DueLetter | None = None
+    ) -> None:
         holder = self.by_email(account.email)
         if holder is not None and holder != account:
             raise EmailTakenError
@@ -91,3 +94,38 @@ class ReadableAccessTokens:
 
     def issue(self, principal_id: str, role: str, lifetime: timedelta) -> AccessToken:
         return AccessToken(f"{principal_id} as {role}", lifetime)
+
+
+class EndlessPatience:
+    """Counts nothing: nobody is refused."""
+
+    def log_in(self, subject: str) -> datetime:
+        return datetime(2026, 2, 3, tzinfo=UTC)
+
+    def succeeded(self, subject: str, counted_at: datetime | None = None) -> None: ...
+
+
+class NamedDevices:
+    """Tokens a test can read: `device of <user> under password <n>`."""
+
+    def issue(self, account: Account) -> str:
+        return f"device of {account.user_id} under password {account.generation}"
+
+    def known(self, token: str | None, account: Account) -> str | None:
+        return token if token == self.issue(account) else None
+
+
+class InMemoryAddressBooks:
+    def __init__(self) -> None:
+        self.books: dict[str, AddressBook] = {}
+
+    def get(self, user_id: str) -> AddressBook:
+        return self.books.get(user_id, AddressBook(user_id))
+
+    def save(self, book: AddressBook) -> None:
+        stored = self.get(book.user_id)
+        if stored == book:
+            return
+        if stored.version != book.version - 1:
+            raise StaleError("the address book changed since it was read")
+        self.books[book.user_id] = book

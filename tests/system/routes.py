@@ -17,6 +17,7 @@ CONTEXT_OF = {(spec.method, spec.path): context for context, spec in specs()}
 NOWHERE = {
     "handle": "no-such-product",
     "slug": "no-such-category",
+    "picture_id": "pic_nosuchpicture",
     "sku": "NO-SUCH-SKU",
     "order_id": "ord_nosuchorder",
     "claim_id": "clm_nosuchclaim",
@@ -27,6 +28,8 @@ NOWHERE = {
     "number": "1",
     "endpoint_id": "whe_nosuchendpoint",
     "event_id": "evt_nosuchevent",
+    "address_id": "adr_nosuchaddress",
+    "key_id": "key_nosuchkey",
     "code": "NO-SUCH-CODE",
     "country": "ZZ",
 }
@@ -72,12 +75,36 @@ _PASSWORD = "seventeen purple herons"
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/users"): {"email": "new@example.com", "password": _PASSWORD, "name": "New"},
-    ("POST", "/v1/sessions"): {"email": "nobody@example.com", "password": _PASSWORD},
+    ("POST", "/v1/sessions"): {
+        "email": "nobody@example.com",
+        "password": _PASSWORD,
+        "device_token": "not-one",
+    },
     ("POST", "/v1/sessions/refresh"): {"refresh_token": "not-one", "nonce": "n" * 16},
     ("POST", "/v1/sessions/logout"): {"refresh_token": "not-one"},
     ("PATCH", "/v1/users/me"): {"name": "Another Name"},
+    ("POST", "/v1/email-confirmations"): {"code": "not-one"},
+    ("POST", "/v1/me/email"): {"email": "another@example.com", "password": "not the password"},
+    ("POST", "/v1/me/password"): {
+        "password": "not the password",
+        "new_password": _PASSWORD,
+        "refresh_token": "not-one",
+    },
+    ("POST", "/v1/password-resets"): {"email": "nobody@example.com"},
+    ("POST", "/v1/password-resets/completion"): {"code": "not-one", "new_password": _PASSWORD},
+    ("POST", "/v1/me/export"): {"password": "not the password"},
+    ("DELETE", "/v1/me"): {"password": "not the password"},
+    ("POST", "/v1/addresses"): {"address": _ADDRESS, "is_default": True},
+    ("PUT", "/v1/addresses/{address_id}"): {"address": _ADDRESS, "is_default": True},
+    ("POST", "/v1/api-keys"): {
+        "name": "Warehouse of Whitby",
+        "scopes": ["stock:write"],
+        "requests_per_minute": 600,
+    },
     ("PUT", "/v1/products/{handle}"): _PRODUCT,
     ("POST", "/v1/products/batch"): {"products": [{"handle": "mug", **_PRODUCT}]},
+    ("POST", "/v1/products/{handle}/pictures"): {"content_type": "image/png", "bytes": 70},
+    ("PUT", "/v1/products/{handle}/pictures/{picture_id}"): {"alt": "A mug"},
     ("PUT", "/v1/categories/{slug}"): {"title": "Kitchen", "parent": None},
     ("POST", "/v1/products/rebuild-search"): {"cursor": "not-one"},
     ("PUT", "/v1/cart"): {"lines": [{"sku": "MUG", "quantity": 1}]},
@@ -120,6 +147,18 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
     ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
     ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("PUT", "/v1/stock/{sku}/keeping"): {
+        "shards": 4,
+        "low_at": 20,
+        "backorders_max": 100,
+        "reason": "the autumn sale",
+    },
+    ("PUT", "/v1/staff/warehouses/{code}"): {
+        "name": "Leeds",
+        "country": "GB",
+        "priority": 10,
+        "is_open": True,
+    },
     ("POST", "/v1/shipping/quotes"): {"country": "GB", "weight_grams": 640, "currency": "GBP"},
     ("POST", "/v1/shipments/{order_id}/claims"): {"kind": "damaged", "description": "broken"},
     ("POST", "/v1/shipments/{order_id}/claims/{claim_id}/acceptance"): {"amount": _MONEY},
@@ -139,6 +178,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/orders/{order_id}/edits"): {
         "lines": [{"sku": "MUG", "quantity": 1}],
         "expected_total": _MONEY,
+        "payment_method": "pm_card_ok",
     },
     ("POST", "/v1/staff/orders/{order_id}/resume"): {"direction": "retry", "note": "it answers"},
     ("POST", "/v1/staff/reconciliations"): {

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
 from shipping.simulator import NO_LABEL_POSTAL_CODE
+from tests.system.faults import Faults, is_lost_before
 from tests.system.hearing import Consumer, Moment, consumed_queues
+from tests.system.kinds import Shop
 from tests.system.shopper import Person, Town
+from tradepost.kernel.clock import set_clock, utc_now
+from tradepost.platform.erasures import ERASED_AFTER
+
+SAMPLES = Path(__file__).parents[2] / "events" / "samples"
 
 ORDERS_TRIED = 12
 COPIES_MAX = 3
 
 # What the story below makes each consumer hear at least; others may hear more.
 HEARS = {
-    "carts-products": {"product.published.v2", "product.changed.v2", "product.withdrawn.v1"},
+    "carts-products": {
+        "product.published.v2",
+        "product.changed.v2",
+        "product.withdrawn.v1",
+        "user.erased.v1",
+    },
     "notifications-facts": {
-        "user.registered.v1",
+        "user.letter_due.v1",
         "order.confirmed.v1",
         "order.cancelled.v1",
         "shipment.dispatched.v1",
@@ -34,9 +49,10 @@ HEARS = {
         "shipment.dispatched.v1",
         "shipment.delivered.v1",
         "shipment.failed.v1",
+        "user.erased.v1",
     },
     "payments-facts": {"claim.accepted.v1"},
-    "shipping-facts": {"order.confirmed.v1"},
+    "shipping-facts": {"order.confirmed.v1", "order.anonymised.v1"},
 }
 
 
@@ -120,6 +136,23 @@ def claims(town: Town) -> None:
     town.settles()
 
 
+def somebody_leaves(town: Town) -> None:
+    """Have an account closed whose order is over, and its customer forgotten."""
+    customer = town.customer()
+    answer = customer.checks_out(customer.fills_cart(MUG=1))
+    town.settles()
+    asks(customer, f"/v1/orders/{answer.json()['order_id']}/cancellation", {"reason": "moving"})
+    town.settles()
+    left = customer.send("DELETE", "/v1/me", {"password": "a long enough password"})
+    assert left.status_code == 202, left.text
+    town.settles()
+    soon = utc_now() + ERASED_AFTER
+    set_clock(lambda: soon)
+    town.stack.pump.fire("tradepost-local-orders-sweep_erasures")
+    town.settles()
+    set_clock(None)
+
+
 def confirms(town: Town, guest: Person, order_id: str, answer: str) -> None:
     """Go to the bank's page and press a button; then come back to the shop."""
     asked = guest.get(f"/v1/payments/{order_id}/confirmation").json()
@@ -165,6 +198,36 @@ def test_a_sku_that_moved_to_another_product_is_sold_by_that_one(town: Town) -> 
     assert guest.fills_cart(BOWL_L=1) == 1500
 
 
+def test_news_of_a_parcel_that_comes_before_its_orders_confirmation_waits_and_is_then_done(
+    town: Town, faults: Faults, at: Callable[[timedelta], None]
+) -> None:
+    shop = Shop(town, faults)
+    faults.at_step("orders-confirm_order", is_lost_before)
+    guest, order_id, _ = shop.sells("approved")
+    sample = json.loads((SAMPLES / "shipment.dispatched.v1.json").read_text())
+    news = json.dumps(sample | {"order_id": order_id})
+
+    left_in_the_queue = told(town, "orders", news)
+    at(timedelta(minutes=7))
+    town.stack.pump.fire("tradepost-local-orders-sweep_orders")
+    town.settles()
+    confirmed = guest.get(f"/v1/orders/{order_id}").json()["status"]
+    left_when_it_comes_again = told(town, "orders", news)
+
+    assert (left_in_the_queue, confirmed) == (["msg_1"], "CONFIRMED")
+    assert left_when_it_comes_again == []
+    assert guest.get(f"/v1/orders/{order_id}").json()["status"] == "SHIPPED"
+
+
+def told(town: Town, context: str, body: str) -> list[str]:
+    """Hand a consumer one message; return what it leaves in its queue, to come again."""
+    record = {"messageId": "msg_1", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+    payload = json.dumps({"Records": [record]})
+    answer, failed = town.stack.functions.run(f"tradepost-local-{context}-on_fact", payload)
+    assert not failed, answer
+    return [one["itemIdentifier"] for one in json.loads(answer)["batchItemFailures"]]
+
+
 @pytest.mark.parametrize("queue", consumed_queues())
 def test_repeated_and_shuffled_news_ends_in_the_state_of_news_in_order(
     queue: str, town: Town, monkeypatch: pytest.MonkeyPatch
@@ -176,6 +239,7 @@ def test_repeated_and_shuffled_news_ends_in_the_state_of_news_in_order(
         products_come_and_go(town.admin)
         people_buy(town)
         claims(town)
+        somebody_leaves(town)
     before = Moment(town.stack)
     assert consumer.types_heard >= HEARS.get(queue, set())
 

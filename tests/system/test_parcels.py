@@ -8,6 +8,7 @@ import sys
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.fakes.shipping import QuietCarrier
@@ -30,6 +31,15 @@ def claims_of(parcel: Bought) -> list[dict[str, Any]]:
         f"/v1/shipments/{parcel.order_id}/claims"
     ).json()["claims"]
     return found
+
+
+def unheard(queue: str) -> int:
+    """Count the messages of a queue that were not dealt with."""
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"tradepost-local-{queue}")["QueueUrl"]
+    counted = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(counted))["Attributes"]
+    return sum(int(attributes[name]) for name in counted)
 
 
 def test_a_confirmed_order_has_a_label_and_its_parcel_has_not_left(parcel: Bought) -> None:
@@ -288,6 +298,29 @@ def test_a_parcel_that_fails_on_its_way_is_claimed_and_paid_back_once(parcel: Bo
     assert [answer.json()["status"] for answer in accepted] == ["ACCEPTED", "ACCEPTED"]
     assert parcel.order["status"] == "SHIPPED"
     assert parcel.town.level("MUG") == (8, 0)
+    money_is_back(parcel)
+
+
+@pytest.mark.parametrize(("refunded", "left"), [(1500, 1000), (2500, None)])
+def test_a_claim_above_what_is_left_pays_what_is_left_and_nobody_waits_for_the_rest(
+    parcel: Bought, refunded: int, left: int | None
+) -> None:
+    parcel.befalls("collected", "failed")
+    town, path = parcel.town, f"/v1/payments/{parcel.order_id}/refunds"
+    by_hand = {"amount": {"amount_minor": refunded, "currency": "GBP"}, "reason": "late"}
+    town.admin.post(path, by_hand, Idempotency_Key="late")
+    (claim,) = claims_of(parcel)
+
+    promised = {"amount": {"amount_minor": 2500, "currency": "GBP"}}
+    accepted = parcel.staff(f"claims/{claim['claim_id']}/acceptance", promised)
+    town.settles()
+
+    assert accepted.json()["status"] == "ACCEPTED"
+    refunds = town.payment(parcel.order_id)["refunds"]
+    assert [one["amount"]["amount_minor"] for one in refunds if one["reason"] != "late"] == (
+        [left] if left else []
+    )
+    assert unheard("payments-facts") == 0
     money_is_back(parcel)
 
 

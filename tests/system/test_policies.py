@@ -16,6 +16,11 @@ EVERYBODY = [None, *Role]
 Tokens = dict[Role | None, str | None]
 
 
+def partners_of(spec: RouteSpec) -> set[Role]:
+    """Tell whether the partner here, whose key has every scope, is let in."""
+    return {Role.PARTNER} if spec.scope is not None else set()
+
+
 def called(wire: Wire, spec: RouteSpec, token: str | None) -> Answer:
     """Call a route with a body that says nothing, about an object that does not exist."""
     body = b"" if spec.method in ("GET", "DELETE") else b"{}"
@@ -50,8 +55,10 @@ def test_a_route_answers_the_roles_it_names_and_refuses_all_others(
     if WebhookSignatureError in spec.refusals:
         # Whoever signs it is its caller; no token changes that.
         assert (answer.status, answer.problem()["code"]) == (401, "invalid_signature")
-    elif spec.roles == PUBLIC or role in spec.roles:
+    elif spec.roles == PUBLIC or role in {*spec.roles, *partners_of(spec)}:
         assert answer.status not in (401, 403), answer
+    elif role is Role.PARTNER:
+        assert (answer.status, answer.problem()["code"]) == (403, "scope_missing")
     elif role is None:
         assert (answer.status, answer.problem()["code"]) == (401, "unauthorized")
     else:

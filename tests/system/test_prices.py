@@ -212,6 +212,43 @@ def test_a_discounted_taxed_order_goes_back_to_the_penny_in_whatever_parts(
     assert refunds == [333, 333, 334]
 
 
+def test_what_is_added_is_taxed_too_and_all_goes_back_to_the_penny(lasting_town: Town) -> None:
+    """Three mugs at 4.00 less 2.00, and one more at 4.51, each with 10 % on top."""
+    town = lasting_town
+    taxes(town, "NZ", included=False, rates=[{"rate_ppm": 100_000}])
+    name = sku(town, 400)
+    code = announced(town, kind="amount", amounts=[gbp(200)])
+    guest = town.guest()
+    filled(guest, name, 3, code)
+    order_id = guest.checks_out(1100, country="NZ").json()["order_id"]
+    town.settles()
+    town.sells(name, on_hand=200, amount_minor=451)
+    path = f"/v1/orders/{order_id}/edits"
+
+    untaxed = {"lines": [{"sku": name, "quantity": 4}], "expected_total": gbp(1551)}
+    refused = guest.post(path, untaxed, Idempotency_Key="untaxed")
+    taxed = {**untaxed, "expected_total": gbp(1596)}
+    assert guest.post(path, taxed, Idempotency_Key="more").status_code == 202
+    town.settles()
+    order = guest.get(f"/v1/orders/{order_id}").json()
+    taxes(town, "NZ", included=True, rates=[{"rate_ppm": 100_000}])
+    five = {"lines": [{"sku": name, "quantity": 5}], "expected_total": gbp(2047)}
+    changed = guest.post(path, five, Idempotency_Key="five")
+    for step in ("pick", "dispatch", "delivery"):
+        assert town.admin.post(f"/v1/shipments/{order_id}/{step}").status_code == 200
+        town.settles()
+    for number in range(4):
+        sends_back(town, guest, order_id, name, number)
+        town.settles()
+    payment = town.payment(order_id)
+
+    assert (refused.json()["code"], refused.json()["total_minor"]) == ("edit_total", 1596)
+    assert minor(order["total"], order["discount"], order["tax"]) == [1596, 353, 145]
+    assert changed.json()["code"] == "edit_not_possible"
+    assert minor(payment["captured"], payment["refunded"]) == [1596, 1596]
+    assert [charge["captured"]["amount_minor"] for charge in payment["charges"]] == [1100, 496]
+
+
 def sends_back(town: Town, guest: Person, order_id: str, name: str, number: int) -> None:
     path = f"/v1/shipments/{order_id}/returns"
     line = {"sku": name, "quantity": 1}

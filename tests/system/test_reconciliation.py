@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra.local.stack import LocalStack
+from ops.dynamodb import DynamoDBTurns
 from orders.dynamodb import DynamoDBOrders
 from tests.system.books import agree, items, provider_charge
 from tests.system.kinds import Shop
@@ -301,6 +302,79 @@ def test_every_hour_the_books_are_compared_and_mended_without_being_asked(
     shop.town.settles()
 
     assert agree(shop.town, guest, order_id, sku=sku) == "CONFIRMED"
+
+
+def test_an_hour_later_only_what_changed_since_is_compared(
+    shop: Shop, stack: LocalStack, at: At
+) -> None:
+    shop.sells("approved")
+    shop.sells("approved")
+    at(timedelta(minutes=40))
+    stack.pump.fire("tradepost-local-ops-reconcile_lately")
+    shop.town.settles()
+    shop.sells("approved")
+    at(timedelta(minutes=100))
+    stack.pump.fire("tradepost-local-ops-reconcile_lately")
+    shop.town.settles()
+
+    assert [(run["kind"], run["compared"]) for run in runs(shop.town)] == [
+        ("changes", 1),
+        ("changes", 2),
+    ]
+    assert all(run["by"] == "clock" and run["ended_at"] for run in runs(shop.town))
+
+
+def test_at_night_what_contradicts_without_a_change_is_found(
+    shop: Shop, stack: LocalStack, at: At
+) -> None:
+    guest, order_id, sku = shop.sells("approved")
+    at(timedelta(hours=1))
+    stack.pump.fire("tradepost-local-ops-reconcile_lately")
+    shop.town.settles()
+    pk = f"PAYMENT#{order_id}"
+    plant("payments", pk, "PAYMENT", status="AUTHORIZED", captured_minor=0, refundable_minor=0)
+    erase("payments", pk, "ENTRY#CAPTURE")
+
+    at(timedelta(days=1))
+    stack.pump.fire("tradepost-local-ops-reconcile_lately")
+    shop.town.settles()
+    assert [run["mended"] for run in runs(shop.town)] == [0, 0]
+    stack.pump.fire("tradepost-local-ops-reconcile_days")
+    shop.town.settles()
+
+    by_day = [run["mended"] for run in runs(shop.town) if run["kind"] == "day"]
+    assert sorted(by_day) == [0, 1]
+    assert agree(shop.town, guest, order_id, sku=sku) == "CONFIRMED"
+
+
+def test_of_two_who_mend_at_once_the_second_is_told_and_looking_needs_no_turn(
+    shop: Shop, at: At
+) -> None:
+    shop.sells("approved")
+    turns = DynamoDBTurns(aws.dynamodb(), "tradepost-local-ops")
+    asked = {"day": utc_now().date().isoformat(), "repair": True}
+
+    with turns.taken():
+        refused = shop.town.admin.post("/v1/staff/reconciliations", asked)
+        looked = shop.town.admin.post("/v1/staff/reconciliations", asked | {"repair": False})
+    mended = shop.town.admin.post("/v1/staff/reconciliations", asked)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "work_in_progress")
+    assert (looked.status_code, mended.status_code) == (200, 200)
+    (run,) = runs(shop.town)
+    assert (run["kind"], run["by"][:4]) == ("day", "usr_")
+
+
+def test_a_customer_sees_no_reconciliations(shop: Shop) -> None:
+    assert shop.town.customer().get("/v1/staff/reconciliations").status_code == 403
+
+
+def runs(town: Town) -> list[dict[str, Any]]:
+    """What was compared and mended, newest first."""
+    who = {"email": "admin@example.com", "password": "a long enough password"}
+    admin = Person(town.http, town.nobody.post("/v1/sessions", who).json()["access_token"])
+    found: list[dict[str, Any]] = admin.get("/v1/staff/reconciliations").json()["runs"]
+    return found
 
 
 def drop(stack: LocalStack, patch: pytest.MonkeyPatch, function: str) -> None:

@@ -23,6 +23,7 @@ from tradepost.platform.service import RouteSpec
 BY_ORDER = {route: spec for route, spec in ROUTES.items() if "{order_id}" in spec.path}
 BUYERS_ROUTES = sorted(route for route, spec in BY_ORDER.items() if spec.roles & BUYERS)
 STAFF_ROUTES = sorted(route for route, spec in BY_ORDER.items() if not spec.roles & BUYERS)
+BY_ADDRESS = sorted(route for route in ROUTES if "{address_id}" in route[1])
 
 # What these orders are too young or too small for: to its owner, that is all in the way.
 NOT_DELIVERED_YET = {"claim_not_possible", "return_not_possible"}
@@ -89,15 +90,20 @@ def test_an_order_is_named_in_the_paths_tried_here_and_no_other_id_is_a_persons(
         part.strip("{}") for _, path in ROUTES for part in path.split("/") if part.startswith("{")
     }
 
-    # Products, stock, promotions and taxes are the shop's; a cart is the caller's own and has no id
-    # in its path. A reference is the simulated bank's, whose page knows nobody but a test card.
-    # Claims, returns and numbers of parcels are found under their order; parcels of the simulated
-    # carrier are moved by staff. Webhooks are the shop's, and what they carry is nobody's.
+    # Products, categories, pictures, stock, promotions and taxes are the shop's; a cart is the
+    # caller's own and has no id in its path. A reference is the simulated bank's, whose page knows
+    # nobody but a test card. Claims, returns and numbers of parcels are found under their order;
+    # parcels of the simulated carrier are moved by staff. Webhooks are the shop's, and what they
+    # carry is nobody's.
     below_an_order = {"claim_id", "return_id", "number"}
     of_simulators = {"reference", "tracking_number", "event"}
     of_webhooks = {"endpoint_id", "event_id"}
-    of_the_shop = {"handle", "sku", "code", "country"} | of_simulators | of_webhooks
-    assert named_in_paths == {"order_id"} | below_an_order | of_the_shop
+    of_the_shop = (
+        {"handle", "picture_id", "slug", "sku", "code", "country"} | of_simulators | of_webhooks
+    )
+    # Keys are the shop's, too. An address is a customer's own, and tried below.
+    of_the_shop |= {"key_id"}
+    assert named_in_paths == {"order_id", "address_id"} | below_an_order | of_the_shop
     assert set(BUYERS_ROUTES) | set(STAFF_ROUTES) == set(BY_ORDER)
 
 
@@ -122,6 +128,25 @@ def test_somebody_elses_order_is_told_from_a_missing_one_by_nothing(
             own.status_code == spec.status
             or own.json()["code"] in NOT_DELIVERED_YET | NOT_THIS_EDIT
         ), owner.name
+
+
+@pytest.mark.parametrize("route", BY_ADDRESS, ids=named)
+def test_somebody_elses_address_is_told_from_a_missing_one_by_nothing(
+    town: Town, route: tuple[str, str]
+) -> None:
+    spec = ROUTES[route]
+    owner, stranger = town.customer(), town.customer()
+    kept = owner.post("/v1/addresses", BODIES["POST", "/v1/addresses"], Idempotency_Key="one")
+    address_id = kept.json()["address_id"]
+
+    def asked(person: Person, named: str) -> httpx.Response:
+        return person.send(spec.method, spec.path.format(address_id=named), BODIES.get(route))
+
+    others, missing = asked(stranger, address_id), asked(stranger, NOWHERE["address_id"])
+
+    assert others.status_code == 404
+    assert told(others, address_id) == told(missing, NOWHERE["address_id"])
+    assert asked(owner, address_id).status_code == spec.status
 
 
 @pytest.mark.parametrize("route", STAFF_ROUTES, ids=named)
@@ -151,6 +176,7 @@ def test_nothing_that_a_buyer_can_read_speaks_of_another(town: Town, buyers: lis
             "sku": "MUG",
             "order_id": reader.order_id,
             "reference": derived_id("sim", f"open#{reader.order_id}#1"),
+            "address_id": NOWHERE["address_id"],
         }
         seen = " ".join(reader.person.get(spec.path.format(**named_here)).text for spec in readable)
 

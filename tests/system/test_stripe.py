@@ -247,6 +247,31 @@ def test_a_confirmed_order_that_is_cancelled_gets_its_money_back_from_stripe(tow
     assert town.level("MUG") == (10, 0)
 
 
+def test_what_is_added_to_an_order_is_captured_at_stripe_with_a_means_of_payment_of_its_own(
+    town, emulator
+):
+    guest, order_id = checked_out(town, "pm_card_visa")
+    path = f"/v1/orders/{order_id}/edits"
+    body = {
+        "lines": [{"sku": "MUG", "quantity": 3}],
+        "expected_total": {"amount_minor": 3750, "currency": "GBP"},
+    }
+
+    guest.post(path, body, Idempotency_Key="without")
+    town.settles()
+    without = guest.get(f"/v1/orders/{order_id}").json()["edit"]
+    guest.post(path, {**body, "payment_method": "pm_card_visa"}, Idempotency_Key="with")
+    town.settles()
+
+    order = guest.get(f"/v1/orders/{order_id}").json()
+    assert (without["status"], without["reason"]) == ("REFUSED", "payment_method_needed")
+    assert (order["status"], order["edit"]["status"]) == ("CONFIRMED", "DONE")
+    received = [(one["status"], one["amount_received"]) for one in intents(emulator)]
+    assert sorted(received) == [("succeeded", 1250), ("succeeded", 2500)]
+    assert town.payment(order_id)["captured"]["amount_minor"] == 3750
+    assert town.level("MUG") == (7, 0)
+
+
 def test_a_webhook_that_stripe_did_not_sign_moves_nothing(town, emulator):
     guest, order_id, bank = awaiting(town)
     emulator.customer_answers(bank, success=True)

@@ -90,19 +90,10 @@ def snapshot(checkout: Checkout) -> dict[str, Any]:
     }
 
 
-def offers_told(offers: Iterable[Offer]) -> dict[str, Any]:
-    """Write what is on sale, for a context that asks."""
-    return {
-        "offers": [
-            {
-                "sku": offer.sku,
-                "title": offer.title,
-                "unit_price_minor": offer.unit_price.amount_minor,
-                "currency": offer.unit_price.currency,
-            }
-            for offer in offers
-        ]
-    }
+def units_told(lines: Iterable[PricedLine], *, prices_include_tax: bool) -> dict[str, Any]:
+    """Write what units cost, for a context that asks."""
+    told = [{**_line(one), "currency": one.line.unit_price.currency} for one in lines]
+    return {"lines": told, "prices_include_tax": prices_include_tax}
 
 
 def _line(priced: PricedLine) -> dict[str, Any]:
@@ -119,3 +110,8 @@ def _line(priced: PricedLine) -> dict[str, Any]:
     if priced.tax_minor:
         told["tax_minor"] = priced.tax_minor
     return told
+
+
+class ErasedUser(Fact):
+    user_id: str
+    occurred_at: AwareDatetime

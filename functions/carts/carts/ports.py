@@ -61,6 +61,15 @@ class CartRepository(Protocol):
     def postpone(self, order_id: str, until: datetime) -> None:
         """Have a checkout that was taken up due again at `until`, if it still runs."""
 
+    def checkouts_of(self, customer_id: str) -> list[Checkout]:
+        """List a person's checkouts without their lines; those forgotten are left out."""
+
+    def anonymise_checkout(self, checkout: Checkout) -> None:
+        """Forget whose checkout it was. Raises StaleError if it is not over."""
+
+    def forget(self, cart_id: str) -> bool:
+        """Remove a cart; False if a checkout of it is running."""
+
 
 class PriceBook(Protocol):
     def prices(
@@ -80,6 +89,19 @@ class PriceBook(Protocol):
 
     def withdraw_offer(self, sku: str, news: ProductNews) -> None:
         """Take a product's offer off sale unless newer news of that product is known."""
+
+
+class Erasures(Protocol):
+    """The people to be forgotten."""
+
+    def due(self, now: datetime) -> Sequence[Any]:
+        """Tell whom to forget now."""
+
+    def postpone(self, user_id: str, now: datetime) -> None:
+        """Look again later."""
+
+    def finish(self, user_id: str) -> None:
+        """Look no more."""
 
 
 class PromotionRepository(Protocol):

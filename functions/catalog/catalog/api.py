@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, WithJsonSchema
 
 from catalog.model.category import TITLE_LENGTH_MAX
+from catalog.model.picture import PICTURE_BYTES_MAX, PictureType
 from catalog.model.product import (
     ATTRIBUTES_MAX,
     CATEGORIES_MAX,
@@ -155,6 +156,19 @@ class ProductsQuery(RequestModel):
     def listing(self) -> str:
         """Name what a cursor of this question is good for: the question without its limit."""
         return "products?" + self.model_dump_json(exclude={"limit", "cursor"})
+
+
+class PictureBody(RequestModel):
+    """A picture that is to be uploaded: its type, and its exact size in bytes."""
+
+    content_type: PictureType
+    bytes: int = Field(ge=1, le=PICTURE_BYTES_MAX)
+
+
+class UploadedBody(RequestModel):
+    """What an uploaded picture shows, in words."""
+
+    alt: str = ""
 
 
 class CategoryBody(RequestModel):

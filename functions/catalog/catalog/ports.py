@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from catalog.model.category import CategoryTree
+from catalog.model.picture import Picture, PictureType, Upload
 from catalog.model.product import Image, Product
 from tradepost.contracts.event import Event
 from tradepost.kernel.money import Money
@@ -113,6 +115,19 @@ class CategoryRepository(Protocol):
 
     def save(self, tree: CategoryTree) -> None:
         """Replace the version before this one. Raises StaleError if it is not there."""
+
+
+class PictureStore(Protocol):
+    def upload(
+        self, product_id: str, picture_id: str, type_: PictureType, size: int, *, at: datetime
+    ) -> Upload:
+        """Sign an address that takes just so many bytes of this type, for a while."""
+
+    def uploaded(self, product_id: str, picture_id: str) -> bytes | None:
+        """Read what was uploaded, or the beginning of what is too large; None if nothing was."""
+
+    def keep(self, picture: Picture) -> None:
+        """Put it where it is shown; once more changes nothing."""
 
 
 class SearchIndex(Protocol):

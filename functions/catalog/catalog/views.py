@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Self
 
 from catalog.api import EXPORT_BYTES_MAX, BatchedProduct, WholeProduct
 from catalog.model.category import Place
+from catalog.model.picture import Upload
 from catalog.model.product import (
     TEXT_LENGTH_MAX,
     Content,
@@ -90,6 +92,15 @@ class CategoryView(View):
 
 class CategoriesView(View):
     categories: list[CategoryView]
+
+
+class UploadView(View):
+    """Where to `PUT` the picture's bytes, with these headers, before it expires."""
+
+    picture_id: str
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
 
 
 class PlaceView(View):
@@ -199,6 +210,15 @@ def categories_view(categories: list[Category]) -> CategoriesView:
             )
             for category in categories
         ]
+    )
+
+
+def upload_view(upload: Upload) -> UploadView:
+    return UploadView(
+        picture_id=upload.picture_id,
+        url=upload.url,
+        headers=upload.headers,
+        expires_at=upload.expires_at,
     )
 
 

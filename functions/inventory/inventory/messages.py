@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inventory.model import HoldChunk, HoldLine
+from inventory.model import HoldChunk, HoldLine, HoldState
 from tradepost.kernel.clock import to_text
 from tradepost.platform.bodies import StepInput
 
@@ -62,5 +63,24 @@ def hold_told(order_id: str, chunks: Sequence[HoldChunk]) -> dict[str, Any]:
                 "lines": [{"sku": line.sku, "quantity": line.quantity} for line in chunk.lines],
             }
             for chunk in chunks
+        ],
+    }
+
+
+def waiting_told(order_id: str, chunks: Sequence[HoldChunk]) -> dict[str, Any]:
+    """Write what is still to come in for an order, in units by SKU, and what it has bought."""
+    bought: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    for chunk in chunks:
+        if chunk.state is not HoldState.RELEASED:
+            for line in chunk.lines:
+                bought[line.sku] += line.quantity
+                waiting[line.sku] += line.waiting
+    return {
+        "order_id": order_id,
+        "waiting": [
+            {"sku": sku, "waiting": units, "bought": bought[sku]}
+            for sku, units in sorted(waiting.items())
+            if units
         ],
     }

@@ -1,4 +1,4 @@
-"""Asking orders how an order stands: a hold must not outlive it."""
+"""Asking orders how an order stands, which a hold must not outlive, and where it goes."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ class AskedOrders:
         answer = self._questions.ask("orders-order_standing", {"order_id": order_id})
         status: str | None = answer["status"]
         return status
+
+    def country_of(self, order_id: str) -> str:
+        answer = self._questions.ask("orders-order_address", {"order_id": order_id})
+        country: str = answer["address"].get("country", "")
+        return country

@@ -66,11 +66,12 @@ class AskedContacts:
     def of_order_with_lines(self, order_id: str) -> Contact | None:
         return self._of_order({"order_id": order_id, "with_lines": True})
 
-    def of_user(self, user_id: str) -> Contact | None:
-        answer = self._questions.ask("users-contact", {"user_id": user_id})
+    def of_letter(self, user_id: str, letter_id: str) -> Contact | None:
+        question = {"user_id": user_id, "letter_id": letter_id}
+        answer = self._questions.ask("users-letter", question)
         if answer["email"] is None:
             return None
-        return Contact(answer["email"], answer["name"])
+        return Contact(answer["email"], answer["name"], letter=answer["kind"], code=answer["code"])
 
     def _of_order(self, question: dict[str, str | bool]) -> Contact | None:
         answer = self._questions.ask("orders-order_contact", question)

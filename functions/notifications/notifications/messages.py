@@ -13,6 +13,7 @@ class News(Fact):
 
     order_id: str | None = None
     user_id: str | None = None
+    letter_id: str | None = None
     reason: str | None = None
     carrier: str | None = None
     tracking_number: str | None = None
@@ -29,6 +30,7 @@ class News(Fact):
             event_id=self.event_id,
             subject_id=subject_id,
             reason=self.reason,
+            letter_id=self.letter_id,
             carrier=self.carrier,
             tracking_number=self.tracking_number,
             amount=(

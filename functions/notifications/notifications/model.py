@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tradepost.kernel.errors import UnavailableError
@@ -32,6 +32,7 @@ class Happening:
     carrier: str | None = None
     tracking_number: str | None = None
     amount: Money | None = None
+    letter_id: str | None = None  # of a letter that only its owner can tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +67,5 @@ class Contact:
     email: str
     name: str
     order: Ordered | None = None  # None for an account
+    letter: str | None = None  # which of an account's letters, as users names them
+    code: str | None = field(default=None, repr=False)

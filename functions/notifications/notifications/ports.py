@@ -34,8 +34,11 @@ class Contacts(Protocol):
     def of_order_with_lines(self, order_id: str) -> Contact | None:
         """Ask orders whom to write to, and what was ordered; None if there is nobody any more."""
 
-    def of_user(self, user_id: str) -> Contact | None:
-        """Ask users whom to write to; None if there is nobody any more."""
+    def of_letter(self, user_id: str, letter_id: str) -> Contact | None:
+        """Ask users what a letter says and to whom; None if there is nobody any more.
+
+        The code in it is drawn now: whoever asks again is told another one.
+        """
 
 
 class Mailer(Protocol):

@@ -42,20 +42,97 @@ _OVER = frozenset({"CANCELLING", "CANCELLED"})
 _SENT = frozenset({"SHIPPED", "DELIVERED"})
 
 
-def written(happening: Happening, contact: Contact) -> Mail:
-    """Write the mail that a happening asks for."""
+def written(happening: Happening, contact: Contact, *, shop_url: str = "") -> Mail:
+    """Write the mail that a happening asks for.
+
+    `shop_url` is where the shop's pages are: codes are handed to them behind a `#`, which browsers
+    send to no server.
+    """
+    if contact.letter is not None:
+        return _PERSONAL[contact.letter](contact, shop_url).mail()
     return _LETTERS[happening.event_type](happening, contact).mail()
 
 
-def _welcome(_: Happening, contact: Contact) -> Letter:
-    return Letter(
+def _welcome(contact: Contact, shop_url: str) -> Letter:
+    return _personal(
+        contact,
         subject="Welcome to Tradepost",
-        heading="Welcome to Tradepost",
-        greeting=_greeting(contact),
-        paragraphs=("Your account is open. You can log in and shop whenever you like.",),
-        rows=(),
-        next_steps=(),
+        paragraphs=(
+            "Your account is open. You can log in and shop whenever you like.",
+            "Please confirm that this address is yours, within a day:",
+        ),
+        rows=_coded(contact, shop_url, "confirm-email"),
         foot="You did not open this account? Reply to this mail, and we close it.",
+    )
+
+
+def _confirm_email(contact: Contact, shop_url: str) -> Letter:
+    return _personal(
+        contact,
+        subject="Confirm your e-mail address",
+        paragraphs=("Please confirm that this address is yours, within a day:",),
+        rows=_coded(contact, shop_url, "confirm-email"),
+        foot="You have no account with us? Then there is nothing for you to do.",
+    )
+
+
+def _confirm_new_email(contact: Contact, shop_url: str) -> Letter:
+    return _personal(
+        contact,
+        subject="Confirm your new e-mail address",
+        paragraphs=(
+            "You want to use this address for your account. Please confirm it within a day; until "
+            "then nothing changes:",
+        ),
+        rows=_coded(contact, shop_url, "confirm-email"),
+        foot="You have no account with us? Then there is nothing for you to do.",
+    )
+
+
+def _email_change_asked(contact: Contact, _: str) -> Letter:
+    return _personal(
+        contact,
+        subject="Somebody wants to change your e-mail address",
+        paragraphs=(
+            "Somebody who knows your password asked us to use another address for your account. "
+            "Nothing has changed yet: we wait for the new address to be confirmed.",
+        ),
+        foot="It was not you? Set a new password at once: that calls it off.",
+    )
+
+
+def _email_changed(contact: Contact, _: str) -> Letter:
+    return _personal(
+        contact,
+        subject="Your e-mail address has changed",
+        paragraphs=(
+            "The new address for your account was confirmed. We write to that one from now on.",
+        ),
+        foot="It was not you? Reply to this mail at once.",
+    )
+
+
+def _password_changed(contact: Contact, _: str) -> Letter:
+    return _personal(
+        contact,
+        subject="Your password has changed",
+        paragraphs=(
+            "The password of your account was changed, and every other device was logged out.",
+        ),
+        foot="It was not you? Set a new password at once, and reply to this mail.",
+    )
+
+
+def _reset_password(contact: Contact, shop_url: str) -> Letter:
+    return _personal(
+        contact,
+        subject="Set a new password",
+        paragraphs=(
+            "Somebody asked for a new password for your account. You can set one within half an "
+            "hour:",
+        ),
+        rows=_coded(contact, shop_url, "reset-password"),
+        foot="It was not you? Then there is nothing for you to do: your password is good.",
     )
 
 
@@ -240,8 +317,17 @@ def _claim_rejected(happening: Happening, contact: Contact) -> Letter:
     )
 
 
+_PERSONAL: dict[str, Callable[[Contact, str], Letter]] = {
+    "welcome": _welcome,
+    "confirm_email": _confirm_email,
+    "confirm_new_email": _confirm_new_email,
+    "email_change_asked": _email_change_asked,
+    "email_changed": _email_changed,
+    "password_changed": _password_changed,
+    "reset_password": _reset_password,
+}
+
 _LETTERS: dict[str, Callable[[Happening, Contact], Letter]] = {
-    "user.registered.v1": _welcome,
     "order.placed.v1": _placed,
     "order.confirmed.v1": _confirmed,
     "order.cancelled.v1": _cancelled,
@@ -255,7 +341,8 @@ _LETTERS: dict[str, Callable[[Happening, Contact], Letter]] = {
     "claim.rejected.v1": _claim_rejected,
 }
 
-TYPES = frozenset(_LETTERS)
+# What a letter that users tells says depends on the letter, not on the event.
+TYPES = frozenset(_LETTERS) | {"user.letter_due.v1"}
 
 # Their mails list what was ordered, so the lines are asked for, too.
 LISTING_TYPES = frozenset({"order.placed.v1", "order.confirmed.v1"})
@@ -279,6 +366,32 @@ def _about_an_order(
         rows=rows,
         next_steps=next_steps,
         foot=f"{_WRITE_TO_US}: {happening.subject_id}.",
+    )
+
+
+def _personal(
+    contact: Contact,
+    *,
+    subject: str,
+    paragraphs: tuple[str, ...],
+    foot: str,
+    rows: tuple[Row, ...] = (),
+) -> Letter:
+    return Letter(
+        subject=subject,
+        heading=subject,
+        greeting=_greeting(contact),
+        paragraphs=paragraphs,
+        rows=rows,
+        next_steps=(),
+        foot=foot,
+    )
+
+
+def _coded(contact: Contact, shop_url: str, page: str) -> tuple[Row, ...]:
+    return (
+        Row("Open", f"{shop_url.rstrip('/')}/{page}#{contact.code}"),
+        Row("Or type this code", contact.code or ""),
     )
 
 

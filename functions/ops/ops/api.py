@@ -7,8 +7,54 @@ from datetime import date
 from pydantic import Field
 
 from ops.model import Comparison, Finding, Kind, Outcome, Repair, Sums
+from ops.runs import Run, RunKind
+from tradepost.kernel.clock import to_text
 from tradepost.platform.bodies import RequestModel, View, shown_as
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX
+from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
+
+_PAGE_SIZE = 20
+
+
+class RunPage(RequestModel):
+    limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
+    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
+
+
+class RunView(View):
+    """`by` is who asked, or `clock`. Without `ended_at` it is under way, or broke off."""
+
+    run_id: str
+    kind: RunKind
+    by: str
+    start: str
+    end: str
+    begun_at: str
+    ended_at: str | None
+    compared: int
+    left: int
+    begun: int
+    mended: int
+
+    @classmethod
+    def of(cls, run: Run) -> RunView:
+        return cls(
+            run_id=run.run_id,
+            kind=run.kind,
+            by=run.by,
+            start=to_text(run.start),
+            end=to_text(run.end),
+            begun_at=to_text(run.begun_at),
+            ended_at=to_text(run.ended_at) if run.ended_at else None,
+            compared=run.compared,
+            left=run.left,
+            begun=run.begun,
+            mended=run.mended,
+        )
+
+
+class RunsView(View):
+    runs: list[RunView]
+    next_cursor: str | None
 
 
 class NewReconciliation(RequestModel):

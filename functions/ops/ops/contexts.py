@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from ops.model import Books, ChargeFacts, Finding, MoneyFacts, OrderFacts, Repair, Sums
@@ -32,9 +32,14 @@ class AskedContexts:
         answer = self._questions.ask("orders-orders_of_day", asked)
         return [order["order_id"] for order in answer["orders"]], answer["after"]
 
-    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
-        start = datetime.combine(day, time(), UTC)
-        end = start + timedelta(days=1)
+    def orders_changed(self, start: datetime, end: datetime, after: Any) -> tuple[list[str], Any]:
+        asked = {"start": to_text(start), "end": to_text(end), "after": after}
+        answer = self._questions.ask("orders-orders_changed", asked)
+        return list(answer["order_ids"]), answer["after"]
+
+    def charges_between(
+        self, start: datetime, end: datetime, after: Any
+    ) -> tuple[list[ChargeFacts], Any]:
         asked = {"start": to_text(start), "end": to_text(end), "after": after}
         answer = self._questions.ask("payments-charges_between", asked)
         return [_to_charge(charge) for charge in answer["charges"]], answer["after"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from ops.model import (
@@ -18,9 +19,11 @@ from ops.model import (
     Position,
     differences,
 )
-from ops.ports import Contexts
+from ops.ports import Contexts, HasTime, Turns
+from ops.runs import BY_THE_CLOCK, Run, RunKind
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import DomainError, UnavailableError
+from tradepost.kernel.ids import new_id
 
 # A repair may bring the next to light: what was settled may have to be given back.
 _ROUNDS_MAX = 3
@@ -36,13 +39,96 @@ def reconcile_day(
     mend what they can, and the books are compared again. Safe to repeat and to run beside the
     shop: a repair that meets a healthy order does nothing.
     """
+    start, end = span_of(day)
+    listed = partial(contexts.orders_of_day, day)
+    return _page(position, listed, start, end, repair, contexts, now)
+
+
+def reconcile_page(
+    day: date, position: Position, *, by: str, turns: Turns, contexts: Contexts, now: Clock
+) -> Comparison:
+    """Compare a page of a day as `reconcile_day` does, and have it mended; record it.
+
+    Raises a ConflictError while somebody else is at it.
+    """
+    start, end = span_of(day)
+    with turns.taken() as turn:
+        run = Run(new_id("rec"), RunKind.DAY, by, start, end, begun_at=now())
+        page = reconcile_day(day, position, repair=True, contexts=contexts, now=now)
+        turn.record(replace(run.with_page(page, now()), ended_at=now()))
+    return page
+
+
+def reconcile_changes(
+    *, turns: Turns, contexts: Contexts, now: Clock, has_time: HasTime
+) -> Iterator[Finding]:
+    """Compare what changed since the last run and have it mended; go on where one broke off.
+
+    Each page is recorded before the next is begun, so that a run that dies loses none. Yields
+    what was found. Raises a ConflictError while somebody else is at it, or has taken over.
+    """
+    with turns.taken() as turn:
+        progress = turn.progress
+        if progress.run is not None and progress.is_to_go_on(now()):
+            run, position = progress.run, progress.position
+        else:
+            start, end = progress.next_span(now())
+            run = Run(new_id("rec"), RunKind.CHANGES, BY_THE_CLOCK, start, end, begun_at=now())
+            position = Position()
+        while run.ended_at is None and has_time():
+            turn.require()
+            listed = partial(contexts.orders_changed, run.start, run.end)
+            page = _page(position, listed, run.start, run.end, True, contexts, now)
+            run = run.with_page(page, now())
+            progress = progress.after_page(run, page)
+            turn.record(run, progress)
+            position = progress.position
+            yield from page.findings
+
+
+def reconcile_days(
+    days: Iterable[date], *, turns: Turns, contexts: Contexts, now: Clock, has_time: HasTime
+) -> Iterator[Finding]:
+    """Compare whole days, one after the other, and have them mended. Yields what was found.
+
+    Raises a ConflictError while somebody else is at it, or has taken over.
+    """
+    with turns.taken() as turn:
+        for day in days:
+            start, end = span_of(day)
+            run = Run(new_id("rec"), RunKind.DAY, BY_THE_CLOCK, start, end, begun_at=now())
+            position = Position()
+            while run.ended_at is None and has_time():
+                turn.require()
+                page = reconcile_day(day, position, repair=True, contexts=contexts, now=now)
+                run = run.with_page(page, now())
+                turn.record(run)
+                position = page.then or Position()
+                yield from page.findings
+
+
+def span_of(day: date) -> tuple[datetime, datetime]:
+    """Tell when a UTC day begins, and when the next one does."""
+    start = datetime.combine(day, time(), UTC)
+    return start, start + timedelta(days=1)
+
+
+def _page(
+    position: Position,
+    listed: Callable[[Any], tuple[list[str], Any]],
+    start: datetime,
+    end: datetime,
+    repair: bool,
+    contexts: Contexts,
+    now: Clock,
+) -> Comparison:
     match position.listing:
         case Listing.ORDERS:
-            found, after = contexts.orders_of_day(day, position.after)
+            found, after = listed(position.after)
             comparison = _compared(found, repair, contexts, now)
             return replace(comparison, then=_next(Listing.ORDERS, after, Listing.CHARGES))
         case Listing.CHARGES:
-            charges, after = contexts.charges_of_day(day, position.after)
+            charges, after = contexts.charges_between(start, end, position.after)
             comparison = _accounted_for(charges, repair, contexts, now)
             return replace(comparison, then=_next(Listing.CHARGES, after, Listing.HOLDS))
         case Listing.HOLDS:

@@ -268,6 +268,23 @@ def bought(order: Order, lines: list[OrderLine]) -> dict[str, Any]:
     }
 
 
+def exported(order: Order, lines: list[OrderLine], actions: list[Action]) -> dict[str, Any]:
+    """Tell all that is known of an order, to the person whose it is."""
+    return {
+        **bought(order, lines),
+        "placed_at": to_text(order.placed_at),
+        "email": order.email,
+        "shipping_address": order.shipping_address,
+        "total_minor": order.total.amount_minor,
+        "refunded_minor": order.refunded_minor,
+        "notes": [
+            {"at": to_text(action.at), "what": action.what, "note": action.note}
+            for action in actions
+            if action.note is not None
+        ],
+    }
+
+
 def _next_step(order: Order) -> str:
     if order.cancel_requested is not None:
         return _NEXT_STEP_OF_A_REQUEST

@@ -20,16 +20,19 @@ The `orders` table.
     ORDER#<id>   ACTION#<nnnn> action       what, by, role, note, at: what a person did, under the
                                             version it made
     ORDER#<id>   OUTBOX#<id>   event        see tradepost.platform.outbox
+    ERASURE#<user> ERASURE     erasure      see tradepost.platform.erasures
 
     index         keys                      serves
     by-customer   customer_id, placed_at    a customer's orders, newest first
     by-email      email, placed_at          staff: by e-mail
     by-status     status, placed_at         staff: by status, and within it by UTC day
     by-day        placed_on, placed_at      staff: by UTC day
-    unfinished    unfinished, due_at        the sweep: orders whose checkout is not over
+    unfinished    unfinished, due_at        the sweeps: orders whose checkout is not over, and
+                                            customers to be forgotten
 
-Only orders carry the index keys, so the indexes hold orders only. `unfinished` names one of a few
-buckets, and goes with `due_at` when the checkout is over.
+Only orders carry the other index keys. `unfinished` names one of a few buckets of its kind, and
+goes with `due_at` when the checkout is over. An order whose customer was forgotten has no `email`,
+and of the address the country.
 """
 
 from __future__ import annotations
@@ -72,6 +75,9 @@ if TYPE_CHECKING:
 # Some 120 bytes a line: a chunk stays far below DynamoDB's 400 KB per item.
 LINES_PER_CHUNK = 200
 
+# What another context is given of a span's changes at a time.
+_CHANGED_PAGE_MAX = 100
+
 _IS_NEW = "attribute_not_exists(pk)"
 _IS_THERE = "attribute_exists(pk)"
 _IS_PREVIOUS_VERSION = "#version = :previous_version"
@@ -93,10 +99,13 @@ _CHANGING = (
     "line_count",
     "edit",
     "parcel_at",
+    "changed_on",
 )
 
-_UNFINISHED = DueIndex("unfinished", bucket="unfinished", moment="due_at")
-_INDEXED = (_UNFINISHED.bucket, _UNFINISHED.moment)
+UNFINISHED = DueIndex("unfinished", bucket="unfinished", moment="due_at")
+_INDEXED = (UNFINISHED.bucket, UNFINISHED.moment)
+# A day's changes, so that a reader of the last hour passes over the rest of history.
+_CHANGED = DueIndex("by-change", bucket="changed_on", moment="updated_at")
 
 # A filtered page may come back short; it is refilled from at most this many more.
 _REFILLS_MAX = 10
@@ -225,9 +234,71 @@ class DynamoDBOrders:
     def actions(self, order_id: str) -> list[Action]:
         return [_to_action(item) for item in self._beginning_with(order_id, "ACTION#")]
 
+    def anonymise(self, order: Order, event: Event) -> None:
+        for action in self._beginning_with(order.order_id, "ACTION#"):
+            if action["note"] is not None:
+                self._forget_note(action)
+        item = _to_item(order)
+        changing = ("shipping_address", "version", "updated_at", "changed_on")
+        anonymous: Any = {
+            "TableName": self._table,
+            "Key": to_item(_key(order.order_id)),
+            "UpdateExpression": (
+                "SET " + ", ".join(f"#{name} = :{name}" for name in changing) + " REMOVE #email"
+            ),
+            "ConditionExpression": _IS_PREVIOUS_VERSION,
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changing, "email")},
+            "ExpressionAttributeValues": to_item(
+                {
+                    **{f":{name}": item[name] for name in changing},
+                    ":previous_version": order.version - 1,
+                }
+            ),
+        }
+        told = outbox_put(self._table, _pk(order.order_id), event)
+        try:
+            self._client.transact_write_items(TransactItems=[{"Update": anonymous}, told])
+        except ClientError as error:
+            failed_conditions(error)
+            raise StaleError(f"{order.order_id} changed since it was read") from error
+
+    def _forget_note(self, action: Item) -> None:
+        self._client.update_item(
+            TableName=self._table,
+            Key=to_item({"pk": action["pk"], "sk": action["sk"]}),
+            UpdateExpression="SET #note = :nothing",
+            ConditionExpression=_IS_THERE,
+            ExpressionAttributeNames={"#note": "note"},
+            ExpressionAttributeValues=to_item({":nothing": None}),
+        )
+
     def due(self, at: datetime, limit: int) -> list[str]:
-        found = _UNFINISHED.read(self._client, self._table, "UNFINISHED", at, limit // BUCKETS)
+        found = UNFINISHED.read(self._client, self._table, "UNFINISHED", at, limit // BUCKETS)
         return [item["pk"].removeprefix("ORDER#") for item in found]
+
+    def changed_between(
+        self, start: datetime, end: datetime, after: dict[str, Any] | None
+    ) -> tuple[list[str], dict[str, Any] | None]:
+        days = [start.date() + timedelta(n) for n in range((end.date() - start.date()).days + 1)]
+        parts = [f"{day.isoformat()}#{bucket}" for day in days for bucket in range(BUCKETS)]
+        place, key = (after["place"], after["key"]) if after else (0, None)
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": _CHANGED.name,
+            "KeyConditionExpression": "#part = :part AND #updated_at BETWEEN :start AND :end",
+            "ExpressionAttributeNames": {"#part": "changed_on", "#updated_at": "updated_at"},
+            "ExpressionAttributeValues": to_item(
+                {":part": parts[place], ":start": to_text(start), ":end": to_text(end)}
+            ),
+            "Limit": _CHANGED_PAGE_MAX,
+        }
+        if key is not None:
+            request["ExclusiveStartKey"] = to_item(key)
+        answer = self._client.query(**request)
+        found = [from_item(item)["pk"].removeprefix("ORDER#") for item in answer["Items"]]
+        if "LastEvaluatedKey" in answer:
+            return found, {"place": place, "key": from_item(answer["LastEvaluatedKey"])}
+        return found, {"place": place + 1, "key": None} if place + 1 < len(parts) else None
 
     def postpone(self, order: Order, until: datetime) -> None:
         try:
@@ -388,8 +459,9 @@ def _to_item(order: Order) -> Item:
         "edit": asdict(order.edit) if order.edit else None,
         "parcel_at": order.parcel_at,
     }
+    item |= _CHANGED.keys(order.updated_at.date().isoformat(), order.order_id, order.updated_at)
     if order.due_at is not None:
-        item |= _UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
+        item |= UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
     return item
 
 
@@ -401,7 +473,7 @@ def _to_order(item: Item) -> Order:
     return Order(
         order_id=item["order_id"],
         customer_id=item["customer_id"],
-        email=item["email"],
+        email=item.get("email", ""),
         shipping_address=item["shipping_address"],
         total=Money(item["total_minor"], item["currency"]),
         line_count=item["line_count"],

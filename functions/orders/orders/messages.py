@@ -192,6 +192,11 @@ class FailedParcel(Fact):
     handed_over: bool
 
 
+class ErasedUser(Fact):
+    user_id: str
+    occurred_at: AwareDatetime
+
+
 class Refunds(Fact):
     """`refunded_minor` is all that went back so far."""
 

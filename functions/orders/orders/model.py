@@ -131,12 +131,16 @@ _HAVE_BEEN_CONFIRMED = frozenset(
 )
 _OFF_THE_WAY = frozenset({OrderStatus.CANCELLING, OrderStatus.NEEDS_ATTENTION})
 BEFORE_THE_PIVOT = frozenset({OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT})
+_OVER = frozenset({OrderStatus.DELIVERED, OrderStatus.CANCELLED})
 _HAVE_A_REASON = frozenset(
     {OrderStatus.CANCELLING, OrderStatus.CANCELLED, OrderStatus.NEEDS_ATTENTION}
 )
 
 # An execution ends within five minutes: nobody works on an order that was left alone for longer.
 LEFT_ALONE_MAX = timedelta(minutes=6)
+
+# An order of which nothing was heard for so long has no parcel any more that needs an address.
+UNDER_WAY_MAX = timedelta(days=180)
 
 # How long stock is kept for a customer whose bank asks them to confirm, whatever it allows.
 PAYMENT_AWAITED_MAX = timedelta(hours=1)
@@ -495,8 +499,8 @@ class Order:
             It is not CONFIRMED: another edit, a cancelling or its parcel was first.
         NotBoughtError, EditNotPossibleError, EditTotalError
         """
-        # An order that is being given back, or waits for an operator, may come to EDITING again, but
-        # not because somebody asks for an edit now.
+        # One that is being given back, or waits for an operator, may come to EDITING again, but not
+        # because somebody asks for an edit now.
         if self.status is not OrderStatus.CONFIRMED:
             raise OrderTransitionError(self.order_id, self.status, OrderStatus.EDITING)
         editing = self.moved_to(OrderStatus.EDITING, at=at)
@@ -607,6 +611,26 @@ class Order:
         if refunded_minor <= self.refunded_minor:
             return self
         return self._noted(at, refunded_minor=refunded_minor)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether its customer has been forgotten."""
+        return not self.email
+
+    def needs_its_customer(self, at: datetime) -> bool:
+        """Tell whether its parcel may still be under way, or its checkout running."""
+        return self.status not in _OVER and at < self.updated_at + UNDER_WAY_MAX
+
+    def anonymised(self, *, at: datetime) -> Order:
+        """Keep what was bought, paid and taxed; forget who bought it and where they live."""
+        address = self.shipping_address
+        return replace(
+            self,
+            email="",
+            shipping_address={"country": address["country"]} if "country" in address else {},
+            version=self.version + 1,
+            updated_at=at,
+        )
 
     @property
     def has_ended(self) -> bool:

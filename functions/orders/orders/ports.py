@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from orders.model import Action, Order, OrderLine, OrderStatus, Returned
 from tradepost.contracts.event import Event
@@ -51,6 +51,14 @@ class OrderRepository(Protocol):
     def actions(self, order_id: str) -> list[Action]:
         """Read what people did to an order, in that order."""
 
+    def changed_between(
+        self, start: datetime, end: datetime, after: dict[str, Any] | None
+    ) -> tuple[list[str], dict[str, Any] | None]:
+        """Name orders that last changed in a span, a page at a time, and where the next begins.
+
+        A page may be empty with others to come. What changes meanwhile is named by a later span.
+        """
+
     def due(self, at: datetime, limit: int) -> list[str]:
         """Name orders to be taken up by `at`, those due first; some may have moved on by now."""
 
@@ -59,6 +67,12 @@ class OrderRepository(Protocol):
 
     def count(self, status: OrderStatus, limit: int) -> int:
         """Count the orders in a status, up to `limit`."""
+
+    def anonymise(self, order: Order, event: Event) -> None:
+        """Store an order's next version without its person, and say so. Raises StaleError.
+
+        What people noted on it is gone before.
+        """
 
     def of_customer(
         self, customer_id: str, status: OrderStatus | None, limit: int, after: dict[str, str] | None
@@ -69,6 +83,27 @@ class OrderRepository(Protocol):
         self, search: Search, limit: int, after: dict[str, str] | None
     ) -> tuple[list[Order], dict[str, str] | None]:
         """List the orders that staff look for, newest first."""
+
+
+class Erasures(Protocol):
+    """The people to be forgotten."""
+
+    def due(self, now: datetime) -> Sequence[Erasure]:
+        """Tell whom to forget now."""
+
+    def postpone(self, user_id: str, now: datetime) -> None:
+        """Look again later."""
+
+    def finish(self, user_id: str) -> None:
+        """Look no more."""
+
+
+class Erasure(Protocol):
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def asked_at(self) -> datetime: ...
 
 
 class Prices(Protocol):

@@ -9,20 +9,38 @@ from tradepost.platform.questions import Questions
 
 
 class AskedPrices:
-    """Carts' projection of what is on sale. Satisfies `ports.Prices`."""
+    """Carts, who price what is bought. Satisfies `ports.Prices`."""
 
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
 
     def of(self, quantities: Mapping[str, int], order: Order) -> list[OrderLine]:
-        answer = self._questions.ask("carts-offers_of", {"skus": sorted(quantities)})
-        offers = {offer["sku"]: offer for offer in answer["offers"]}
+        address = order.shipping_address
+        answer = self._questions.ask(
+            "carts-price_units",
+            {
+                "quantities": dict(quantities),
+                "country": address["country"],
+                "region": address.get("region"),
+            },
+        )
+        if answer["prices_include_tax"] is not order.prices_include_tax:
+            raise EditNotPossibleError(order.order_id, "it would be taxed in another way by now")
+        told = {line["sku"]: line for line in answer["lines"]}
         lines = []
         for sku, quantity in quantities.items():
-            if sku not in offers:
+            if sku not in told:
                 raise NotOnSaleError(sku)
-            offer = offers[sku]
-            if offer["currency"] != order.total.currency:
-                raise EditNotPossibleError(order.order_id, f"{sku} is sold in {offer['currency']}")
-            lines.append(OrderLine(sku, offer["title"], quantity, offer["unit_price_minor"]))
+            line = told[sku]
+            if line["currency"] != order.total.currency:
+                raise EditNotPossibleError(order.order_id, f"{sku} is sold in {line['currency']}")
+            lines.append(
+                OrderLine(
+                    sku,
+                    line["title"],
+                    quantity,
+                    line["unit_price_minor"],
+                    tax_minor=line.get("tax_minor", 0),
+                )
+            )
         return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -20,6 +20,7 @@ from shipping.model.returns import (
 from shipping.model.shipment import Scan, ScanEvent, ScanSource, Shipment, ShipmentStatus
 from shipping.model.tariff import Sending
 from tradepost.contracts.shipping_quote import ShippingQuote
+from tradepost.kernel.clock import to_text
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
 from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
 from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
@@ -345,3 +346,15 @@ class ReturnsView(View):
 
 class ReturnPage(ReturnsView):
     next_cursor: str | None
+
+
+def exported(shipment: Shipment, written: list[str]) -> dict[str, Any]:
+    """Tell all that is kept of an order's parcels, to the person whose they are."""
+    return {
+        "order_id": shipment.order_id,
+        "status": shipment.status,
+        "carrier": shipment.carrier,
+        "tracking_number": shipment.tracking_number,
+        "delivered_at": to_text(shipment.delivered_at) if shipment.delivered_at else None,
+        "you_wrote": written,
+    }

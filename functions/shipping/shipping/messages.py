@@ -70,3 +70,7 @@ def received(asked: Return) -> dict[str, Any]:
             for line in asked.received
         ],
     }
+
+
+class OrderAnonymised(Fact):
+    order_id: str

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shipping.model.claim import Claim, ClaimStatus
-from shipping.model.goods import Goods, ParcelLine
+from shipping.model.goods import BackOrdered, Goods, ParcelLine
 from shipping.model.returns import Return, ReturnStatus
 from shipping.model.shipment import Parcel, Scan, Shipment
 from tradepost.contracts.event import Event
@@ -168,6 +168,11 @@ class OrderBook(Protocol):
         """Tell where the order goes."""
 
 
+class Stockroom(Protocol):
+    def back_ordered(self, order_id: str) -> list[BackOrdered]:
+        """Ask inventory what of an order is still to come in. May raise UnavailableError."""
+
+
 class Till(Protocol):
     """What payments does when it is asked. May raise UnavailableError: ask again."""
 
@@ -176,3 +181,11 @@ class Till(Protocol):
 
         Without an amount all that is left is. Raises ParcelNotPaidError: a definite no.
         """
+
+
+class CustomersWords(Protocol):
+    def of_order(self, order_id: str) -> list[str]:
+        """Read what the customer wrote in claims and returns."""
+
+    def forget(self, order_id: str) -> None:
+        """Remove what the customer wrote; the claims and returns stay. Safe to repeat."""

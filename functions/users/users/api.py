@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from tradepost.platform.bodies import RequestModel, View, shown_as
+from tradepost.platform.auth import Scope
+from tradepost.platform.bodies import Address, RequestModel, View, shown_as
+from users import api_keys
+from users.address_book import AddressBook, KeptAddress
+from users.api_keys import APIKey, APIKeyStatus
+from users.devices import DEVICE_TOKEN_LENGTH_MAX
 from users.model import EMAIL_BYTES_MAX, NAME_LENGTH_MAX, Account
 from users.password_policy import PASSWORD_BYTES_MAX
 from users.ports import AccessToken
 from users.sessions import REPLAY_WINDOW
-from users.use_cases import LoggedIn
+from users.use_cases import Export, LoggedIn, NewKey
 
 # Leading spaces are part of a password, so it is the one text that is not trimmed.
 _Password = Annotated[
@@ -31,6 +37,8 @@ _Name = Annotated[
     ),
 ]
 _RefreshToken = Annotated[str, Field(min_length=1, max_length=200, repr=False)]
+
+_Code = Annotated[str, Field(min_length=1, max_length=200, repr=False)]
 
 # RFC 6750: how the access token is sent, `Authorization: Bearer …`.
 _SCHEME: Literal["Bearer"] = "Bearer"
@@ -55,6 +63,16 @@ class Credentials(RequestModel):
 
     email: _Email
     password: _Password
+    device_token: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=DEVICE_TOKEN_LENGTH_MAX,
+        repr=False,
+        description=(
+            "The latest that this device was given. Whoever has one is not held up by what "
+            "strangers try with the same e-mail."
+        ),
+    )
 
 
 class Refresh(RequestModel):
@@ -79,6 +97,156 @@ class Rename(RequestModel):
     name: _Name
 
 
+class EmailConfirmation(RequestModel):
+    """The code of a letter that we sent to the address."""
+
+    code: _Code
+
+
+class EmailChange(RequestModel):
+    email: _Email
+    password: _Password
+
+
+class PasswordChange(RequestModel):
+    """Every session ends but the one whose refresh token is shown."""
+
+    password: _Password
+    new_password: _Password
+    refresh_token: str | None = Field(default=None, min_length=1, max_length=200, repr=False)
+
+
+class ResetRequest(RequestModel):
+    model_config = shown_as(email="ada@example.com")
+
+    email: _Email
+
+
+class Reset(RequestModel):
+    """The code of a letter that we sent because somebody asked for a new password."""
+
+    code: _Code
+    new_password: _Password
+
+
+class Proof(RequestModel):
+    """The password once more, for what a stolen token must not do."""
+
+    password: _Password
+
+
+class NewAddress(RequestModel):
+    address: Address
+    is_default: bool = Field(default=False, description="The first address is the default anyway.")
+
+
+class NewAPIKey(RequestModel):
+    model_config = shown_as(name="Warehouse of Whitby", scopes=["stock:write"])
+
+    name: Annotated[str, Field(min_length=1, max_length=api_keys.NAME_LENGTH_MAX)]
+    scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
+    requests_per_minute: int = Field(default=600, ge=1, le=api_keys.RATE_MAX)
+
+
+class Accepted(View):
+    """The same for everybody who asks: what follows, follows by mail."""
+
+    accepted: bool = True
+
+
+class DeviceToken(View):
+    """This device's new token: those given out before are void with the old password."""
+
+    device_token: str
+
+
+class AddressView(View):
+    """One address of the caller's book. `version` is also the ETag."""
+
+    address_id: str
+    address: dict[str, str]
+    is_default: bool
+    version: int
+
+    @classmethod
+    def of(cls, book: AddressBook, kept: KeptAddress) -> AddressView:
+        return cls(
+            address_id=kept.address_id,
+            address=kept.address,
+            is_default=kept.address_id == book.default_id,
+            version=kept.version,
+        )
+
+
+class AddressBookView(View):
+    addresses: list[AddressView]
+
+    @classmethod
+    def of(cls, book: AddressBook) -> AddressBookView:
+        return cls(addresses=[AddressView.of(book, kept) for kept in book.addresses])
+
+
+class APIKeyView(View):
+    """A partner's key without its secret."""
+
+    key_id: str
+    name: str
+    scopes: list[str]
+    requests_per_minute: int
+    status: APIKeyStatus
+    created_at: datetime
+    revoked_at: datetime | None
+    previous_secret_until: datetime | None
+
+    @classmethod
+    def of(cls, key: APIKey, at: datetime) -> APIKeyView:
+        return cls(
+            key_id=key.key_id,
+            name=key.name,
+            scopes=sorted(key.scopes),
+            requests_per_minute=key.requests_per_minute,
+            status=key.status,
+            created_at=key.created_at,
+            revoked_at=key.revoked_at,
+            previous_secret_until=key.previous_good_until(at),
+        )
+
+
+class APIKeyList(View):
+    keys: list[APIKeyView]
+
+
+class NewAPIKeyView(View):
+    """`api_key` is shown this once."""
+
+    api_key: str = Field(repr=False)
+    key: APIKeyView
+
+    @classmethod
+    def of_new(cls, new: NewKey, at: datetime) -> NewAPIKeyView:
+        return cls(api_key=new.text, key=APIKeyView.of(new.key, at))
+
+
+class ExportView(View):
+    """All that the shop holds of the caller, by who holds it."""
+
+    account: dict[str, Any]
+    addresses: list[AddressView]
+    contexts: dict[str, Any]
+
+    @classmethod
+    def of(cls, export: Export) -> ExportView:
+        account = export.account
+        return cls(
+            account={
+                **Profile.of(account).model_dump(),
+                "registered_at": account.registered_at.isoformat(),
+            },
+            addresses=AddressBookView.of(export.book).addresses,
+            contexts=dict(export.elsewhere),
+        )
+
+
 class Registered(View):
     user_id: str
     email: str
@@ -98,6 +266,7 @@ class Tokens(View):
     refresh_token: str
     user_id: str
     role: str
+    device_token: str | None = Field(default=None, description="Told at a log-in.")
 
     @classmethod
     def of(cls, logged_in: LoggedIn) -> Tokens:
@@ -107,6 +276,7 @@ class Tokens(View):
             refresh_token=str(logged_in.refresh_token),
             user_id=logged_in.user_id,
             role=logged_in.role,
+            device_token=logged_in.device_token,
         )
 
 
@@ -130,6 +300,7 @@ class Profile(View):
     email: str
     name: str
     role: str
+    email_verified: bool
     version: int
 
     @classmethod
@@ -139,6 +310,7 @@ class Profile(View):
             email=account.email,
             name=account.name,
             role=account.role,
+            email_verified=account.is_verified,
             version=account.version,
         )
 

@@ -6,6 +6,8 @@ Accounts: who may log in, and what they are to the shop.
 * AccountNotFoundError     no account with this id or address
 * VersionMismatchError     the account changed since the caller read it
 * CredentialsError         e-mail and password do not belong together
+* PasswordWrongError       the account's holder did not prove to be its holder
+* EmailUnverifiedError     nobody has shown that the address is theirs
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from enum import StrEnum
 
 from tradepost.kernel.errors import (
     ConflictError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     StaleError,
@@ -71,6 +74,22 @@ class CredentialsError(UnauthenticatedError):
         super().__init__("e-mail and password do not belong together")
 
 
+class PasswordWrongError(ForbiddenError):
+    """Asked again before something that cannot be undone. The token stays good."""
+
+    code = "password_wrong"
+
+    def __init__(self) -> None:
+        super().__init__("this is not the account's password")
+
+
+class EmailUnverifiedError(ConflictError):
+    code = "email_unverified"
+
+    def __init__(self) -> None:
+        super().__init__("nobody has shown that this e-mail address is theirs")
+
+
 class AccountRole(StrEnum):
     """What the holder of an account is to the shop. A guest has no account."""
 
@@ -82,7 +101,10 @@ class AccountRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One person's account. `version` counts the writes it has survived, from 1."""
+    """One person's account. `version` counts the writes it has survived, from 1.
+
+    `generation` counts the passwords: sessions, devices and letters of an older one are void.
+    """
 
     user_id: str
     email: str = field(repr=False)  # as `normalised_email` gives it
@@ -91,6 +113,12 @@ class Account:
     role: AccountRole
     registered_at: datetime
     version: int = 1
+    email_verified_at: datetime | None = None
+    generation: int = 1
+
+    @property
+    def is_verified(self) -> bool:
+        return self.email_verified_at is not None
 
     def renamed(self, name: str) -> Account:
         return replace(self, name=name, version=self.version + 1)
@@ -99,7 +127,25 @@ class Account:
         return replace(self, role=role, version=self.version + 1)
 
     def with_password_hash(self, password_hash: str) -> Account:
+        """Hash the same password anew."""
         return replace(self, password_hash=password_hash, version=self.version + 1)
+
+    def with_new_password(self, password_hash: str) -> Account:
+        """Put another password in the place of the old one, and void what the old one opened."""
+        return replace(
+            self,
+            password_hash=password_hash,
+            generation=self.generation + 1,
+            version=self.version + 1,
+        )
+
+    def confirmed(self, at: datetime) -> Account:
+        """Believe that the address is its holder's, as part of another change."""
+        return replace(self, email_verified_at=at)
+
+    def with_email(self, email: str, at: datetime) -> Account:
+        """Take over the address whose letter arrived, perhaps the one it has already."""
+        return replace(self, email=email, email_verified_at=at, version=self.version + 1)
 
 
 def normalised_email(text: str) -> str:

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from tradepost.contracts.users import UserRegisteredV1
+from tradepost.contracts.users import UserErasedV1, UserLetterDueV1, UserRegisteredV1
+from users.address_book import AddressBook
+from users.api_keys import APIKey
+from users.letters import Letter
 from users.model import Account
 from users.sessions import Session
 
 
+@dataclass(frozen=True, slots=True)
+class DueLetter:
+    """A letter, and the event that has it written."""
+
+    letter: Letter
+    event: UserLetterDueV1
+
+
+class Erasures(Protocol):
+    """The people to be forgotten."""
+
+    def put(self, user_id: str, asked_at: datetime) -> Any:
+        """Build the transaction's write that remembers whom to forget."""
+
+    def due(self, now: datetime) -> Sequence[Any]:
+        """Tell whom to forget now."""
+
+    def finish(self, user_id: str) -> None:
+        """Look no more."""
+
+
 class AccountRepository(Protocol):
-    def add(self, account: Account, event: UserRegisteredV1) -> None:
-        """Write a new account, its claim to the address and the event, all or nothing.
+    def add(
+        self, account: Account, event: UserRegisteredV1, letter: DueLetter | None = None
+    ) -> None:
+        """Write a new account, its claim to the address, event and letter, all or nothing.
 
         Raises EmailTakenError. Safe to repeat with the same account.
         """
@@ -26,6 +53,122 @@ class AccountRepository(Protocol):
 
     def save(self, account: Account) -> None:
         """Replace the version before this one. Raises VersionMismatchError if it is not there."""
+
+    def save_proven(
+        self,
+        account: Account,
+        *,
+        used: Letter | None = None,
+        previous_email: str | None = None,
+        letters: Sequence[DueLetter] = (),
+        kept: Session | None = None,
+    ) -> None:
+        """Replace the version before this one, with all that goes along with it, or nothing.
+
+        Parameters
+        ----------
+        used
+            The letter whose code allowed this: it is gone afterwards.
+        previous_email
+            The address whose claim is given up for the account's new one.
+        letters
+            What the holder is told about it.
+        kept
+            The session that outlives a change of the password.
+
+        Raises
+        ------
+        VersionMismatchError, EmailTakenError
+        CodeInvalidError
+            The letter was used by somebody else.
+        """
+
+    def erase(self, account: Account, event: UserErasedV1, erasures: Any) -> None:
+        """Remove this version and its claim, and say so. Raises VersionMismatchError."""
+
+    def erase_rest(self, user_id: str) -> int:
+        """Remove whatever else there is of somebody whose account is gone; tell how much."""
+
+
+class LetterRepository(Protocol):
+    def add(self, *letters: DueLetter) -> None:
+        """Write new letters with their events, all or nothing."""
+
+    def find(self, user_id: str, letter_id: str) -> Letter | None:
+        """Read the latest; None if it was used, has gone, or never was. It may have expired."""
+
+    def save(self, letter: Letter) -> None:
+        """Replace the version before this one. Raises StaleError if it is not there."""
+
+
+class AddressBookRepository(Protocol):
+    def get(self, user_id: str) -> AddressBook:
+        """Read the latest; an empty one if nothing was ever written."""
+
+    def save(self, book: AddressBook) -> None:
+        """Replace the version before this one. Raises StaleError if it is not there."""
+
+
+class APIKeyRepository(Protocol):
+    def add(self, key: APIKey) -> None:
+        """Write a new key. Raises APIKeyLimitError."""
+
+    def get(self, key_id: str) -> APIKey:
+        """Read the latest. Raises APIKeyNotFoundError."""
+
+    def all(self) -> list[APIKey]:
+        """List every key there is, the oldest first."""
+
+    def save(self, key: APIKey) -> None:
+        """Replace the version before this one. Raises StaleError if it is not there."""
+
+    def revoke(self, key: APIKey) -> None:
+        """Replace the version before this one by a key that nobody uses any more."""
+
+
+class Attempts(Protocol):
+    """How often somebody may try; see `users.attempts`."""
+
+    def by_address(self, client_address: str) -> None:
+        """Count an attempt from an address. Raises TooManyRequestsError."""
+
+    def log_in(self, subject: str) -> datetime:
+        """Count an attempt to log in, until it succeeds; tell when.
+
+        Raises TooManyRequestsError, ResetNeededError.
+        """
+
+    def succeeded(self, subject: str, counted_at: datetime | None = None) -> None:
+        """End the row of failures, and take an attempt back that was none of them."""
+
+    def password(self, user_id: str) -> None:
+        """Count an attempt to prove to be an account's holder. Raises TooManyRequestsError."""
+
+    def may_write_reset(self, email: str) -> bool:
+        """Count a reset letter; False if there are enough of them for now."""
+
+    def letter(self, user_id: str) -> None:
+        """Count a letter that its own reader asked for. Raises TooManyRequestsError."""
+
+    def by_key(self, key: APIKey) -> None:
+        """Count a request of a partner. Raises TooManyRequestsError."""
+
+
+class Devices(Protocol):
+    """The tokens by which a device that has logged in before is known again."""
+
+    def issue(self, account: Account) -> str:
+        """Make a token for a device that has just shown to be its holder's."""
+
+    def known(self, token: str | None, account: Account) -> str | None:
+        """Name the device; None if the token is none of this account's present password's."""
+
+
+class HeldElsewhere(Protocol):
+    """What the other contexts hold of a person."""
+
+    def of(self, user_id: str) -> Mapping[str, Any]:
+        """Ask each of them; by its name. Raises UnavailableError, ExportTooLargeError."""
 
 
 class SessionRepository(Protocol):

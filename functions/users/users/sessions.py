@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidTag
@@ -128,10 +128,12 @@ class Session:
     expires_at: datetime
     version: int = 1
     kept_answer: KeptAnswer | None = None  # None if the last refresh came without a nonce
+    generation: int = 1  # of the account's password that opened it
 
     @classmethod
-    def opened(cls, token: RefreshToken, now: datetime) -> Session:
-        return cls(token.user_id, token.session_id, token.digest, now + SESSION_LIFETIME)
+    def opened(cls, token: RefreshToken, now: datetime, generation: int = 1) -> Session:
+        expires_at = now + SESSION_LIFETIME
+        return cls(token.user_id, token.session_id, token.digest, expires_at, generation=generation)
 
     def has_expired(self, now: datetime) -> bool:
         return self.expires_at <= now
@@ -152,7 +154,12 @@ class Session:
             expires_at=now + SESSION_LIFETIME,
             version=self.version + 1,
             kept_answer=kept_answer,
+            generation=self.generation,
         )
+
+    def kept(self, generation: int) -> Session:
+        """Let it outlive a change of the password, for whoever changed it."""
+        return replace(self, generation=generation, version=self.version + 1)
 
     def successor_again(
         self, token: RefreshToken, nonce: str | None, now: datetime

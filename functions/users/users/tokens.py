@@ -24,7 +24,8 @@ from users.ports import AccessToken
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-assert {role.value for role in AccountRole} | {Role.GUEST.value} == {role.value for role in Role}
+_WITHOUT_ACCOUNT = {Role.GUEST.value, Role.PARTNER.value}
+assert {role.value for role in AccountRole} | _WITHOUT_ACCOUNT == {role.value for role in Role}
 
 # KMS API reference, Sign: "the request can be retried".
 _TRANSIENT = frozenset({"DependencyTimeoutException", "KMSInternalException"})

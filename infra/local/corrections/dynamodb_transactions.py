@@ -4,7 +4,7 @@ moto copies whole tables for each item of a transaction (ten seconds at 100,000 
 the copies back when it fails, which erases what others wrote meanwhile and leaves phantom records
 in the stream; and it ignores ClientRequestToken, so a repeated request applies twice. Here all
 conditions are checked before anything is written, and a write that fails all the same is undone
-item by item.
+item by item. And it reads 25 items in a transaction; AWS reads 100.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.dynamodb import responses
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import (
     ConditionalCheckFailed,
@@ -66,7 +67,8 @@ class IdempotentParameterMismatchException(DynamodbException):  # type: ignore[m
 
 
 def install() -> None:
-    """Replace TransactWriteItems."""
+    """Replace TransactWriteItems, and let TransactGetItems read as many items as AWS does."""
+    responses.TRANSACTION_MAX_ITEMS = ITEMS_MAX
     DynamoDBBackend.transact_write_items = _transact_write_items
     DynamoHandler.transact_write_items = _once_per_token
 

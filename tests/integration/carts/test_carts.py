@@ -543,3 +543,30 @@ def test_of_many_edits_of_one_version_one_is_made(shop: Shop) -> None:
     (made,) = set(outcomes) - {"version_mismatch"}
     assert outcomes["version_mismatch"] == 7
     assert shop.cart(ADA).quantity_of("MUG") == int(made)
+
+
+def test_a_frozen_cart_is_shown_as_it_was_frozen(shop: Shop) -> None:
+    shop.announces(terms=replace(TEN_PERCENT, uses_max=1))
+    shop.fills(ADA)
+    shop.checks_out(ADA)
+    shop.prices.put_offer(
+        Offer("MUG", "MUG", Money(5000, "GBP"), 300), ProductNews("prd_MUG", 2, NOON)
+    )
+
+    shown = use_cases.view_cart(ADA, Destination(), **shop.means)
+
+    assert shown.bill is not None
+    assert (shown.bill.total, shown.bill.promotions) == (Money(900, "GBP"), ("SPRING",))
+
+
+def test_a_checkout_is_read_as_it_was_written(shop: Shop) -> None:
+    shop.announces(terms=replace(TEN_PERCENT, uses_per_person_max=2))
+    use_cases.set_tax_table(british(needs_region=False), version=None, taxes=shop.taxes)
+    shop.fills(ADA, quantity=3)
+    begun = shop.checks_out(ADA, total=2700)
+
+    stored = shop.carts.checkout_with_lines(begun.order_id)
+
+    assert stored == replace(begun, bill=replace(begun.bill, not_counted={}))
+    assert stored is not None
+    assert [taken.person for taken in stored.bill.redemptions] == ["usr_ada"]

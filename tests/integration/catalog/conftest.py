@@ -24,6 +24,7 @@ from tradepost.platform.dynamodb import from_item
 
 ROOT = Path(__file__).parents[3]
 TABLE = "tradepost-test-catalog"
+BUCKET = "tradepost-test-pictures"
 
 
 @functools.cache
@@ -62,6 +63,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
         "CATALOG_TABLE": TABLE,
+        "PICTURES_BUCKET": BUCKET,
+        "PICTURES_ENDPOINT": "https://uploads.example",
         "CATALOG_CACHE_POLICY": "lfu",
         "CATALOG_CACHE_ENTRIES": "100",
         "CATALOG_CACHE_BYTES": "1000000",
@@ -78,6 +81,9 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         dynamodb.create_table(
             **_table(),
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+        boto3.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         boto3.client("secretsmanager").create_secret(
             Name="cursor", SecretString=json.dumps({"key": "a key of more than thirty-two bytes"})
@@ -147,7 +153,7 @@ def elsewhere(client: Any, other_catalog_app: ModuleType, stream: Any) -> Iterat
 
 
 def _opened(module: ModuleType, stream: Any) -> Iterator[Shop]:
-    made_once = (module.products, module.index, module.categories, module.answers)
+    made_once = (module.products, module.index, module.categories, module.pictures, module.answers)
     for made in made_once:
         made.cache_clear()
     yield Shop(module, stream)

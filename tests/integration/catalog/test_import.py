@@ -68,7 +68,9 @@ class Books:
             sku = path.split("/")[3]
             if sku not in self.on_hand:
                 return httpx.Response(404, json={"code": "not_found", "detail": "never stocked"})
-            return httpx.Response(200, json={"sku": sku, "on_hand": self.on_hand[sku]})
+            main = {"warehouse": "main", "on_hand": self.on_hand[sku]}
+            elsewhere = {"warehouse": "north", "on_hand": 1_000}
+            return httpx.Response(200, json={"sku": sku, "warehouses": [elsewhere, main]})
         query = dict(request.url.params)
         answer = self.shop.call(request.method, path, body=body, query=query)
         return httpx.Response(answer.status, json=answer.body)

@@ -15,6 +15,8 @@ from inventory import use_cases
 from inventory.dynamodb import DynamoDBStock
 from inventory.model import HoldLine, HoldLostError, HoldReleasedError, HoldState
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
+from inventory.use_cases import holds as holds_module
+from tests.integration.inventory.stockroom import adds, reserves
 from tests.integration.tables import tables
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform.dynamodb import from_item
@@ -33,6 +35,9 @@ class Standing:
     def status_of(self, order_id: str) -> str | None:
         self.asked.append(order_id)
         return self.statuses[order_id]
+
+    def country_of(self, order_id: str) -> str:
+        raise AssertionError("nobody asks where an order goes that is over")
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def often_switching() -> Iterator[None]:
 
 def holds(stock: DynamoDBStock, order_id: str = "ord_1", **lines: int) -> None:
     wanted = [HoldLine(sku, quantity) for sku, quantity in (lines or {"MUG": 3}).items()]
-    use_cases.reserve_stock(order_id, wanted, stock=stock, now=lambda: NOON)
+    reserves(stock, order_id, wanted, NOON)
 
 
 def sweeps(stock: DynamoDBStock, orders: Standing, at: datetime = PAST_DUE) -> int:
@@ -66,7 +71,7 @@ def sweeps(stock: DynamoDBStock, orders: Standing, at: datetime = PAST_DUE) -> i
 
 
 def level(stock: DynamoDBStock, sku: str = "MUG") -> tuple[int, int]:
-    found = stock.levels([sku])[sku]
+    found = stock.shelves([sku])[sku].level
     return found.available, found.held
 
 
@@ -133,7 +138,7 @@ def test_what_was_sold_or_released_is_past_no_time(stock: DynamoDBStock) -> None
 def test_many_holds_that_are_left_do_not_hide_the_one_that_is_over(
     stock: DynamoDBStock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases, "HOLDS_SWEPT_MAX", 2)
+    monkeypatch.setattr(holds_module, "HOLDS_SWEPT_MAX", 2)
     for number in range(6):
         holds(stock, f"ord_{number}", MUG=1)
     orders = Standing(**{f"ord_{number}": "PENDING" for number in range(5)}, ord_5="CANCELLED")
@@ -301,3 +306,22 @@ def test_a_return_restocked_at_once_by_many_counts_once(client: Any, stock: Dyna
         list(racers.map(lambda _: restocks(stock), range(8)))
 
     assert level(stock) == ledger(client) == (12, 0)
+
+
+@pytest.mark.parametrize("status", ["EDITING", "NEEDS_ATTENTION"])
+def test_what_an_edit_holds_is_left_to_it_however_long_it_takes(
+    stock: DynamoDBStock, status: str
+) -> None:
+    holds(stock)
+    use_cases.commit_stock("ord_1", stock=stock)
+    adds(stock, "ord_1", 1, [HoldLine("LAMP", 2)], NOON)
+    orders = Standing(ord_1=status)
+
+    for minutes in (0, 1, 31):
+        sweeps(stock, orders, PAST_DUE + timedelta(minutes=minutes))
+
+    assert (level(stock), level(stock, "LAMP")) == ((7, 0), (8, 2))
+    assert orders.asked == ["ord_1", "ord_1"]
+    use_cases.release_added("ord_1", 1, stock=stock)
+    assert (level(stock), level(stock, "LAMP")) == ((7, 0), (10, 0))
+    assert sweeps(stock, Standing(), PAST_DUE + timedelta(days=1)) == 0

@@ -21,8 +21,8 @@ from inventory.model import (
     OutOfStockError,
 )
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
+from tests.integration.inventory.stockroom import adds, reserves
 from tests.integration.tables import tables
-from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform.dynamodb import from_item
 
@@ -66,11 +66,11 @@ def counted(stock: DynamoDBStock, **on_hand: int) -> None:
 
 def reserve(stock: DynamoDBStock, order_id: str, **lines: int) -> None:
     wanted = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
-    use_cases.reserve_stock(order_id, wanted, stock=stock, now=utc_now)
+    reserves(stock, order_id, wanted)
 
 
 def level(stock: DynamoDBStock, sku: str) -> tuple[int, int]:
-    found = stock.levels([sku])[sku]
+    found = stock.shelves([sku])[sku].level
     return found.available, found.held
 
 
@@ -109,7 +109,7 @@ def test_a_sku_named_twice_in_one_order_is_summed_first(stock: DynamoDBStock) ->
     lines = [HoldLine("MUG", 2), HoldLine("MUG", 2)]
 
     with pytest.raises(OutOfStockError):
-        use_cases.reserve_stock("ord_1", lines, stock=stock, now=utc_now)
+        reserves(stock, "ord_1", lines)
 
     assert level(stock, "MUG") == (3, 0)
 
@@ -387,7 +387,7 @@ class TestAddedByAnEdit:
 
     def adds(self, stock: DynamoDBStock, edit: int, **lines: int) -> None:
         added = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
-        use_cases.hold_added("ord_1", edit, added, stock=stock, now=utc_now)
+        adds(stock, "ord_1", edit, added)
 
     def test_units_added_are_held_and_sold_once_beside_those_bought(
         self, sold: DynamoDBStock, client: Any
@@ -505,7 +505,7 @@ class TestAddedByAnEdit:
             try:
                 if number < 40:
                     line = [HoldLine("MUG", 1)]
-                    use_cases.hold_added(order_id, 1, line, stock=stock, now=utc_now)
+                    adds(stock, order_id, 1, line)
                 else:
                     reserve(stock, f"new_{number}", MUG=1)
             except OutOfStockError:

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from infra.local.clock import Clock
-from infra.local.schedules import first_time
+from infra.local.schedules import first_time, next_time
 from infra.local.stack import LocalStack
 from tests.integration.local.conftest import SHOP
 
@@ -68,8 +68,9 @@ def begin(stack):
 
 @pytest.fixture(autouse=True)
 def idle(runs):
-    """Let the schedule do nothing, so that only what a test is about falls due."""
-    runs(TICK, lambda event, context: None)
+    """Let the schedules do nothing, so that only what a test is about falls due."""
+    for name in (TICK, COUNT):
+        runs(name, lambda event, context: None)
 
 
 def task(**rest):
@@ -298,6 +299,52 @@ def test_a_schedule_that_asks_for_the_time_in_another_way_is_never_passed_over(
     passes(stack, hours=2)
 
     assert len(called) == 24
+
+
+def test_rules_and_schedules_of_eventbridge_call_their_targets(stack, runs, dynamodb, table):
+    called = []
+
+    def counts(event, context):
+        called.append(event["name"])
+        item = {"pk": {"S": event["name"]}, "sk": {"S": str(len(called))}}
+        dynamodb.put_item(TableName=table, Item=item)
+
+    runs(COUNT, counts)
+
+    passes(stack, days=14)
+
+    assert sorted(called) == ["nightly"] * 14 + ["weekly"] * 2
+
+
+def test_an_event_reaches_the_targets_of_the_rules_it_matches(stack, runs):
+    heard = []
+    runs(COUNT, lambda event, context: heard.append((event["source"], event["detail"])))
+
+    for source in ("shop", "somebody else"):
+        entry = {"Source": source, "DetailType": "told", "Detail": json.dumps({"n": 1})}
+        boto3.client("events").put_events(Entries=[entry])
+    stack.drain()
+
+    assert heard == [("shop", {"n": 1})]
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "expected"),
+    [
+        ("at(2026-11-21T08:00:00)", "2026-11-20", "2026-11-21T07:00:00"),
+        ("at(2026-11-19T08:00:00)", "2026-11-20", None),
+        ("cron(0 8 * * ? *)", "2026-11-20", "2026-11-20T07:00:00"),
+    ],
+)
+def test_the_scheduler_reads_the_times_of_its_zone(expression, after, expected):
+    begins = datetime.fromisoformat(after).replace(tzinfo=UTC).timestamp()
+
+    found = next_time(expression, begins, "Europe/Berlin")
+
+    if expected is None:
+        assert found == float("inf")
+    else:
+        assert found == datetime.fromisoformat(expected).replace(tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize(

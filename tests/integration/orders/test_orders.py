@@ -262,3 +262,36 @@ class TestSearching:
         assert five.count(OrderStatus.PENDING, 100) == 3
         assert five.count(OrderStatus.PENDING, 2) == 2
         assert five.count(OrderStatus.SHIPPED, 100) == 0
+
+
+class TestWhatChanged:
+    def test_an_order_is_named_by_when_it_last_changed_and_then_only(
+        self, orders: DynamoDBOrders
+    ) -> None:
+        order = placed(orders)
+        hour = timedelta(hours=1)
+        orders.save(order.moved_to(OrderStatus.CANCELLING, at=NOON + 5 * hour), None, None)
+
+        assert changed(orders, NOON - hour, NOON + hour) == []
+        assert changed(orders, NOON + 4 * hour, NOON + 5 * hour) == ["ord_1"]
+        assert changed(orders, NOON + 5 * hour, NOON + 6 * hour) == ["ord_1"]
+        assert changed(orders, NOON + 6 * hour, NOON + 7 * hour) == []
+
+    def test_a_span_over_midnight_names_every_order_once_whatever_the_page(
+        self, orders: DynamoDBOrders, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("orders.dynamodb._CHANGED_PAGE_MAX", 2)
+        for number in range(40):
+            placed(orders, number, at=NOON + timedelta(hours=number))
+
+        found = changed(orders, NOON + timedelta(hours=5), NOON + timedelta(hours=35))
+
+        assert sorted(found) == sorted(f"ord_{number}" for number in range(5, 36))
+
+
+def changed(orders: DynamoDBOrders, start: datetime, end: datetime) -> list[str]:
+    found, after = orders.changed_between(start, end, None)
+    while after is not None:
+        more, after = orders.changed_between(start, end, after)
+        found += more
+    return found

@@ -237,6 +237,23 @@ def test_a_table_is_used_by_its_own_context(layout, template):
                 assert tables <= {f"{context.title()}TableArn", "SimulatorsTableArn"}
 
 
+def test_pictures_are_put_where_they_belong_by_the_catalogue_alone(layout, template):
+    rights = {
+        (action, json.dumps(statement["Resource"]))
+        for statement in _statements(template("catalog"))
+        for action in statement["Action"]
+        if action.startswith("s3:")
+    }
+
+    assert rights == {
+        ("s3:GetObject", '{"Fn::Sub": "${PicturesBucketArn}/uploads/*"}'),
+        ("s3:PutObject", '{"Fn::Sub": "${PicturesBucketArn}/uploads/*"}'),
+        ("s3:PutObject", '{"Fn::Sub": "${PicturesBucketArn}/pictures/*"}'),
+        ("s3:ListBucket", '{"Ref": "PicturesBucketArn"}'),
+    }
+    assert _contexts_allowed(layout, template, "s3:PutObject") == {"catalog"}
+
+
 def _contexts_allowed(layout, template, action):
     return {
         context

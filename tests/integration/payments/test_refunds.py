@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from payments import use_cases
 from payments.model import (
     CaptureTooLargeError,
     CurrencyMismatchError,
@@ -141,3 +143,51 @@ def test_more_than_was_authorized_cannot_be_captured(till: Till) -> None:
         till.takes_payment(amount_minor=10_001)
 
     assert till.ledger_minor() == 0
+
+
+class TestUpToWhatIsLeft:
+    def pays(self, till: Till, amount_minor: int, reference: str = "claim") -> int:
+        return use_cases.refund_up_to(
+            till.order_id,
+            Money(amount_minor, "GBP"),
+            reason="test",
+            reference=reference,
+            payments=till.payments,
+            provider=till.provider,
+            now=till.now,
+        ).amount_minor
+
+    def test_what_was_promised_goes_back_where_it_is_left(self, till: Till) -> None:
+        till.takes_payment()
+
+        assert [self.pays(till, 2_500) for _ in range(2)] == [2_500, 2_500]
+        assert till.ledger_minor() == 7_500
+
+    def test_otherwise_what_is_left_goes_back_once_of_all_charges(self, till: Till) -> None:
+        till.takes_payment()
+        till.takes_supplement(1, 4_000)
+        till.refunds(5_000, "r1")
+
+        assert [self.pays(till, 14_000) for _ in range(2)] == [9_000, 9_000]
+        assert till.ledger_minor() == 0
+
+    def test_where_nothing_is_left_nothing_goes_back(self, till: Till) -> None:
+        till.takes_payment()
+        till.refunds(10_000, "r1")
+
+        assert self.pays(till, 14_000) == 0
+        with pytest.raises(PaymentNotFoundError):
+            self.pays(till.of("ord_unknown"), 100)
+
+    def test_one_that_broke_off_is_finished_with_the_same_amount(self, till: Till) -> None:
+        with contextlib.suppress(ProviderUnavailableError):
+            till.takes_payment("pm_timeout_after")
+        with contextlib.suppress(ProviderUnavailableError):
+            till.takes_payment("pm_timeout_after")
+        till.takes_payment("pm_timeout_after")
+
+        with pytest.raises(ProviderUnavailableError):
+            self.pays(till, 12_000)
+
+        assert self.pays(till, 12_000) == 10_000
+        assert till.ledger_minor() == 0

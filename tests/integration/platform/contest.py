@@ -14,7 +14,7 @@ from tests.simulation.aws.dynamodb import DynamoDB
 from tests.simulation.aws.tables import Table
 from tradepost.platform.dynamodb import from_item, to_item
 from tradepost.platform.lease import (
-    CLOCK_SKEW_MAX,
+    CLOCK_SKEW,
     FENCE,
     IS_MINE,
     TOLERANCE,
@@ -31,7 +31,7 @@ TABLE = "ops"
 RESOURCE = {"pk": "COUNTER", "sk": "COUNTER"}
 
 # Long enough for every lease to be over, on every clock and with the tolerance.
-A_LONG_PAUSE = LASTS + TOLERANCE + 2 * CLOCK_SKEW_MAX + timedelta(seconds=1)
+A_LONG_PAUSE = LASTS + TOLERANCE + 2 * CLOCK_SKEW + timedelta(seconds=1)
 
 
 class Time:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shipping.dynamodb import DynamoDBShipments
-from shipping.model.goods import Goods, ParcelLine
+from shipping.model.goods import BackOrdered, Goods, ParcelLine
 from shipping.model.shipment import (
     Parcel,
     ParcelNotPaidError,
@@ -70,6 +70,13 @@ class Till:
         self.captured[number] += 1
 
 
+class Stockroom:
+    """Everything is here. Satisfies `ports.Stockroom`."""
+
+    def back_ordered(self, order_id: str) -> list[BackOrdered]:
+        return []
+
+
 class House:
     def __init__(self, shipments: DynamoDBShipments, carrier: QuietCarrier) -> None:
         self.shipments = shipments
@@ -102,7 +109,13 @@ class House:
 
     def advances(self, number: int, event: ScanEvent = ScanEvent.COLLECTED) -> None:
         splitting.advance_parcel(
-            "ord_1", event, number=number, till=self.till, now=now, **self._means
+            "ord_1",
+            event,
+            number=number,
+            till=self.till,
+            stockroom=Stockroom(),
+            now=now,
+            **self._means,
         )
 
     def hears(self, number: int, event: ScanEvent) -> None:

@@ -13,12 +13,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import boto3
+
 # moto first: it patches botocore as it is imported.
 import moto
 import pytest
 import yaml
 from moto.core.botocore_stubber import BotocoreStubber
 
+import users.passwords
 from tradepost.kernel.clock import set_clock
 from tradepost.platform import auth, aws
 from tradepost.platform.logger import logger
@@ -39,6 +42,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
         "STAGE": "test",
         "USERS_TABLE": TABLE,
+        "ATTEMPTS_BY_ADDRESS": "1000",
     }.items():
         monkeypatch.setenv(name, value)
     _serialise_moto(monkeypatch)
@@ -48,8 +52,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         topic = aws.sns().create_topic(Name="events")
         monkeypatch.setenv("SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
         monkeypatch.setenv("EVENTS_TOPIC_ARN", topic["TopicArn"])
+        secret = boto3.client("secretsmanager").create_secret(
+            Name="device", SecretString=json.dumps({"key": "d" * 64})
+        )
+        monkeypatch.setenv("DEVICE_SECRET", secret["ARN"])
         yield
     set_clock(None)
+    aws.forget_clients()
 
 
 def _serialise_moto(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +180,13 @@ def _authorize(authorization: str) -> dict[str, str] | None:
             return None
         raise
     return {"principalId": policy["principalId"], **policy["context"]}
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with the least that argon2 takes, where a test is not about hashes."""
+    monkeypatch.setattr(users.passwords, "MEMORY_KIB", 8)
+    monkeypatch.setattr(users.passwords, "PASSES", 1)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tradepost.kernel.clock import epoch_seconds, set_clock, utc_now
 from tradepost.platform import auth, aws
 
+from .conftest import UsersAPI
+
 
 @pytest.fixture
 def logged_in(api) -> dict[str, Any]:
@@ -276,3 +278,49 @@ def test_a_token_of_another_stage_is_refused(api, logged_in, monkeypatch):
     monkeypatch.setenv("STAGE", "prod")
 
     assert not shows_a_profile(api, logged_in["access_token"])
+
+
+def test_the_key_that_signs_is_changed_and_nobody_notices(monkeypatch):
+    """The three deployments of docs/runbooks/rotate-signing-key.md, each with new processes."""
+    (old_key,) = auth.public_keys()
+    made = aws.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    new_key = made["KeyMetadata"]["KeyId"]
+
+    def deployed(signing: str, other: str) -> tuple[UsersAPI, set[str]]:
+        monkeypatch.setenv("SIGNING_KEY_ID", signing)
+        monkeypatch.setenv("SIGNING_KEY_PREVIOUS_ID", other)
+        process = UsersAPI()
+        keys = process("GET /.well-known/jwks.json").body["keys"]
+        return process, {key["kid"] for key in keys}
+
+    def is_good(process: UsersAPI, token: str) -> bool:
+        return process("GET /v1/users/me", token=token).status == 200
+
+    first, published = deployed(old_key, "none")
+    first.register()
+    of_the_old_key = first.log_in().body["access_token"]
+    assert published == {old_key}
+
+    second, published = deployed(old_key, new_key)
+    assert published == {old_key, new_key}
+    assert is_good(second, of_the_old_key)
+    assert kid_of(second.log_in().body["access_token"]) == old_key
+
+    third, published = deployed(new_key, old_key)
+    of_the_new_key = third.log_in().body["access_token"]
+    assert published == {old_key, new_key}
+    assert kid_of(of_the_new_key) == new_key
+    assert is_good(third, of_the_old_key)
+    # Functions change one after the other: one that has not yet believes the new key as well.
+    deployed(old_key, new_key)
+    assert is_good(second, of_the_new_key)
+
+    last, published = deployed(new_key, "none")
+    assert published == {new_key}
+    assert is_good(last, of_the_new_key)
+    assert not is_good(last, of_the_old_key)
+
+
+def kid_of(token: str) -> str:
+    kid: str = jwt.get_unverified_header(token)["kid"]
+    return kid

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tradepost.contracts.users import UserRegisteredV1
+from tradepost.contracts.users import UserLetterDueV1, UserRegisteredV1
 from tradepost.platform import aws
 from tradepost.platform.dynamodb import from_item
 
@@ -31,12 +31,16 @@ def test_the_account_its_claim_and_its_event_are_written_together(api):
 
     (account,) = stored("ACCOUNT")
     (claim,) = stored("CLAIM")
-    (outbox,) = stored("OUTBOX#")
-    event = UserRegisteredV1.model_validate_json(outbox["body"])
+    outbox = {item["type"]: item["body"] for item in stored("OUTBOX#")}
+    (letter,) = stored("LETTER#")
+    event = UserRegisteredV1.model_validate_json(outbox.pop("user.registered.v1"))
+    due = UserLetterDueV1.model_validate_json(outbox.pop("user.letter_due.v1"))
     assert account["role"] == "customer"
     assert account["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert (claim["pk"], claim["user_id"]) == ("EMAIL#mia@example.com", user_id)
     assert (event.user_id, event.correlation_id) == (user_id, "request-1")
+    assert (due.user_id, due.letter_id, outbox) == (user_id, letter["letter_id"], {})
+    assert (letter["kind"], letter["digests"]) == ("welcome", [])
 
 
 def test_a_second_account_for_an_address_is_refused_and_leaves_nothing(api):
@@ -45,7 +49,8 @@ def test_a_second_account_for_an_address_is_refused_and_leaves_nothing(api):
     answer = api.register(email="MIA@EXAMPLE.COM", name="Somebody Else")
 
     assert (answer.status, answer.code) == (409, "email_taken")
-    assert len(stored("ACCOUNT")) == len(stored("CLAIM")) == len(stored("OUTBOX#")) == 1
+    assert len(stored("ACCOUNT")) == len(stored("CLAIM")) == len(stored("LETTER#")) == 1
+    assert len(stored("OUTBOX#")) == 2
 
 
 def test_of_fifty_sign_ups_with_one_address_exactly_one_succeeds(at_once):
@@ -56,7 +61,8 @@ def test_of_fifty_sign_ups_with_one_address_exactly_one_succeeds(at_once):
 
     statuses = sorted(answer.status for answer in answers)
     assert statuses == [201] + [409] * 49
-    assert len(stored("ACCOUNT")) == len(stored("CLAIM")) == len(stored("OUTBOX#")) == 1
+    assert len(stored("ACCOUNT")) == len(stored("CLAIM")) == len(stored("LETTER#")) == 1
+    assert len(stored("OUTBOX#")) == 2
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,7 @@ def test_a_registration_that_makes_no_sense_is_refused(api, change, code):
     answer = api.register(**change)
 
     assert (answer.status, answer.code) == (422, code)
-    assert not stored("")
+    assert {item["sk"] for item in stored("")} <= {"LIMIT"}
 
 
 def test_what_is_not_json_is_refused(api):

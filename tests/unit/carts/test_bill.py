@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from carts.messages import snapshot
 from carts.model.bill import Bill, Prices, bill_of
-from carts.model.cart import Cart, CartLine
+from carts.model.cart import CART_BYTES_MAX, CART_LINES_MAX, Cart, CartLine, Offer
+from carts.model.checkout import Checkout, CheckoutStatus
 from carts.model.promotion import (
     Buyer,
     CartCode,
@@ -366,3 +369,35 @@ def test_a_discount_is_allotted_to_the_penny() -> None:
 
         assert sum(parts.values()) == amount
         assert all(0 <= parts.get(sku, 0) <= weight for sku, weight in weights.items())
+
+
+def test_the_largest_cart_with_discount_and_tax_on_every_line_fits_into_a_checkouts_state() -> None:
+    title = "T" * (CART_BYTES_MAX // CART_LINES_MAX - 112 - len("SKU-0000"))
+    lines = [
+        CartLine(f"SKU-{number:04d}", title, 100_000, gbp(9_999_999), 300)
+        for number in range(CART_LINES_MAX)
+    ]
+    offers = {line.sku: Offer(line.sku, title, line.unit_price, 300) for line in lines}
+    cart = Cart("usr_1").with_quantities({line.sku: 100_000 for line in lines}, offers)
+    promotion = a_promotion(basis_points=1)
+    bill = billed(*cart.lines, promotions=(promotion,), shipping=295, tax_table=british())
+    checkout = Checkout(
+        order_id="ord_1",
+        customer_id="usr_1",
+        email="a" * 64 + "@example.com",
+        shipping_address={"line1": "1 Harbour Road", "country": "GB"},
+        payment_method="pm_card_ok",
+        bill=bill,
+        total=bill.total,
+        discount=bill.discount,
+        tax=bill.tax,
+        line_count=len(bill.lines),
+        status=CheckoutStatus.RUNNING,
+        reason=None,
+        fingerprint="",
+        correlation_id="cor_1",
+        placed_at=NOON,
+    )
+
+    # Step Functions takes 256 KiB, and the ids of an execution are with it.
+    assert len(json.dumps(snapshot(checkout))) < 250 * 1024

@@ -252,7 +252,12 @@ class FakeContexts:
         place = after["place"] if after else 0
         return known[place : place + 1], {"place": place + 1} if place + 1 < len(known) else None
 
-    def charges_of_day(self, day: date, after: Any) -> tuple[list[ChargeFacts], Any]:
+    def orders_changed(self, start: datetime, end: datetime, after: Any) -> tuple[list[str], Any]:
+        return self.orders_of_day(TODAY, after)
+
+    def charges_between(
+        self, start: datetime, end: datetime, after: Any
+    ) -> tuple[list[ChargeFacts], Any]:
         return self.charged, None
 
     def is_known(self, order_id: str) -> bool:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shipping.model.claim import ClaimKind, ClaimNotPossibleError, require_claimable
-from shipping.model.goods import Goods, ParcelLine
+from shipping.model.goods import BackOrdered, Goods, ParcelLine
 from shipping.model.returns import ReturnNotPossibleError, require_returnable
 from shipping.model.shipment import (
     PARCELS_MAX,
     CarrierRefusedError,
     Parcel,
     ParcelGoesLastError,
+    ParcelIncompleteError,
     ParcelNotPaidError,
     Scan,
     ScanEvent,
@@ -25,6 +26,7 @@ from shipping.model.shipment import (
     ShipmentTransitionError,
     SplitNotPossibleError,
     SplitTooLargeError,
+    status_after,
 )
 from shipping.ports import ParcelNews
 from shipping.use_cases import parcels, splitting
@@ -91,12 +93,25 @@ class Till:
         self.captured.setdefault(number, amount)
 
 
+class Stockroom:
+    """Satisfies `ports.Stockroom`."""
+
+    def __init__(self) -> None:
+        self.expected: list[BackOrdered] = []
+        self.asked = 0
+
+    def back_ordered(self, order_id: str) -> list[BackOrdered]:
+        self.asked += 1
+        return self.expected
+
+
 class House:
     def __init__(self, *, captures: bool) -> None:
         self.shipments = InMemoryShipments()
         self.carrier = QuietCarrier()
         self.orders = Orders()
         self.till = Till()
+        self.stockroom = Stockroom()
         parcels.book_shipment(
             "ord_1",
             Parcel({}, 300, "economy"),
@@ -148,6 +163,7 @@ class House:
             carrier=self.carrier,
             orders=self.orders,
             till=self.till,
+            stockroom=self.stockroom,
             now=now,
         )
 
@@ -450,3 +466,53 @@ def test_one_parcel_that_arrived_broken_is_claimed_and_only_all_are_returned(
 
     house.advances(1, ScanEvent.DELIVERED)
     require_returnable(house.shipment, now())
+
+
+class TestUnitsThatAreStillToComeIn:
+    @pytest.fixture
+    def house(self) -> House:
+        house = House(captures=False)
+        house.stockroom.expected = [BackOrdered("MUG", bought=3, waiting=1)]
+        return house
+
+    @pytest.mark.parametrize("event", [ScanEvent.PICKED, ScanEvent.COLLECTED, ScanEvent.DELIVERED])
+    def test_a_parcel_stays_until_all_of_it_is_here(self, house: House, event: ScanEvent) -> None:
+        with pytest.raises(ParcelIncompleteError):
+            house.advances(1, event)
+        house.stockroom.expected = []
+
+        house.advances(1, event)
+
+        assert house.statuses() == [status_after(event)]
+
+    def test_what_is_here_may_be_split_off_and_leave(self, house: House) -> None:
+        for key in ("key-1", "key-2"):
+            house.splits(key=key)
+        house.advances(2, ScanEvent.COLLECTED)
+        house.advances(3, ScanEvent.COLLECTED)
+
+        with pytest.raises(ParcelIncompleteError):
+            house.advances(1, ScanEvent.PICKED)
+
+    def test_no_more_is_packed_than_is_here(self, house: House) -> None:
+        house.splits([ParcelLine("MUG", 2)])
+        house.splits(key="key-2")
+        house.advances(2, ScanEvent.PICKED)
+
+        with pytest.raises(ParcelIncompleteError):
+            house.advances(3, ScanEvent.PICKED)
+
+    def test_a_parcel_of_other_things_leaves_without_waiting(self, house: House) -> None:
+        house.splits([ParcelLine("BOWL", 1)])
+
+        house.advances(2, ScanEvent.COLLECTED)
+
+        assert house.shipment.parcel(2).status is ShipmentStatus.DISPATCHED
+
+    def test_inventory_is_asked_once_per_parcel(self, house: House) -> None:
+        house.stockroom.expected = []
+
+        for event in (ScanEvent.PICKED, ScanEvent.COLLECTED, ScanEvent.DELIVERED):
+            house.advances(1, event)
+
+        assert house.stockroom.asked == 1

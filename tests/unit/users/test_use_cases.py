@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.fakes.users import (
+    EndlessPatience,
     InMemoryAccounts,
     InMemorySessions,
+    NamedDevices,
     QuickPasswords,
     ReadableAccessTokens,
 )
@@ -61,6 +63,8 @@ class Shop:
         return use_cases.log_in(
             email,
             password,
+            attempts=EndlessPatience(),
+            devices=NamedDevices(),
             accounts=self.accounts,
             sessions=self.sessions,
             passwords=self.passwords,
@@ -323,7 +327,7 @@ def test_another_persons_session_cannot_be_refreshed_by_naming_it(shop):
 
 def test_a_role_taken_away_is_gone_from_the_next_access_token(shop):
     shop.register()
-    use_cases.grant_role(EMAIL, AccountRole.ADMIN, accounts=shop.accounts)
+    use_cases.grant_role(EMAIL, AccountRole.ADMIN, vouched=True, accounts=shop.accounts)
     admin = shop.log_in()
     use_cases.grant_role(EMAIL, AccountRole.CUSTOMER, accounts=shop.accounts)
 
@@ -436,12 +440,16 @@ def test_the_name_it_has_already_is_no_new_version(shop):
 def test_granting_a_role_twice_changes_the_account_once(shop):
     shop.register()
 
-    use_cases.grant_role(EMAIL, AccountRole.WAREHOUSE, accounts=shop.accounts)
-    granted = use_cases.grant_role(EMAIL.upper(), AccountRole.WAREHOUSE, accounts=shop.accounts)
+    use_cases.grant_role(EMAIL, AccountRole.WAREHOUSE, vouched=True, accounts=shop.accounts)
+    granted = use_cases.grant_role(
+        EMAIL.upper(), AccountRole.WAREHOUSE, vouched=True, accounts=shop.accounts
+    )
 
     assert (granted.role, granted.version) == (AccountRole.WAREHOUSE, 2)
 
 
 def test_a_role_is_granted_only_to_an_account(shop):
     with pytest.raises(AccountNotFoundError):
-        use_cases.grant_role("nobody@example.com", AccountRole.ADMIN, accounts=shop.accounts)
+        use_cases.grant_role(
+            "nobody@example.com", AccountRole.ADMIN, vouched=True, accounts=shop.accounts
+        )

@@ -19,6 +19,8 @@ The `carts` table.
                                                status, reason, fingerprint, correlation_id,
                                                placed_at, running, due_at
     CHECKOUT#<order>  LINES#<nnnn>  chunk      lines: as in the cart, discount_minor, tax_minor
+    CART#<person>     CHECKOUT#<order>  reference  order_id: a checkout of theirs
+    ERASURE#<user>    ERASURE       erasure    see tradepost.platform.erasures
     PROMOTION#<code>  PROMOTION     promotion  code, its terms, created_at, ended_at, uses, version
     PROMOTION#<code>  PERSON#<...>  counter    uses (of one account, or of a guest's address)
     PROMOTIONS        <code>        entry      code: the register that staff page through
@@ -28,7 +30,7 @@ The `carts` table.
     IDEMPOTENCY#<...> IDEMPOTENCY   record     see tradepost.platform.idempotency
 
     index      keys              serves
-    running    running, due_at   the sweep: checkouts that are not over
+    running    running, due_at   the sweeps: checkouts that are not over, people to be forgotten
 
 A person has one cart, under their own id, so whoever holds the token holds the cart. It is deleted
 when it expires, and read as empty from that moment on, however late the deletion is. `running`
@@ -41,8 +43,9 @@ versions say nothing of each other: what each product said last is kept beside t
 """
 
 from carts.dynamodb.carts import DynamoDBCarts
+from carts.dynamodb.items import RUNNING
 from carts.dynamodb.prices import DynamoDBPriceBook
 from carts.dynamodb.promotions import DynamoDBPromotions
 from carts.dynamodb.taxes import DynamoDBTaxes
 
-__all__ = ["DynamoDBCarts", "DynamoDBPriceBook", "DynamoDBPromotions", "DynamoDBTaxes"]
+__all__ = ["RUNNING", "DynamoDBCarts", "DynamoDBPriceBook", "DynamoDBPromotions", "DynamoDBTaxes"]

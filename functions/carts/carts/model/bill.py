@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from carts.model.cart import Cart, CartLine, Offer
+from carts.model.cart import Cart, CartLine, Offer, line_of
 from carts.model.promotion import Buyer, Inapplicable, Promotion, Redemption, Reduces
 from carts.model.shipping import Shipping
 from carts.model.tax import UNTAXED, Rates, TaxTable
@@ -124,6 +124,22 @@ def bill_of(
         not_counted=not_counted,
         redemptions=tuple(_redemption(promotion, buyer) for promotion in counted),
     )
+
+
+def units_priced(
+    quantities: Mapping[str, int], prices: Prices, *, region: str | None, at: datetime
+) -> tuple[list[PricedLine], bool]:
+    """Price units by themselves, without promotions, and tell whether that includes their tax.
+
+    What is not on sale is left out. Raises TaxRegionError.
+    """
+    rates = prices.tax_table.rates_at(region, at) if prices.tax_table else UNTAXED
+    lines = [
+        _priced(line_of(prices.offers[sku], quantity), 0, rates)
+        for sku, quantity in quantities.items()
+        if sku in prices.offers
+    ]
+    return lines, rates.prices_include_tax
 
 
 def _priced(line: CartLine, discount_minor: int, rates: Rates) -> PricedLine:

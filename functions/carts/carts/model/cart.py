@@ -197,7 +197,7 @@ class Cart:
                 raise UnknownSKUError(sku)
             if quantity > QUANTITY_MAX:
                 raise CartLimitError(f"at most {QUANTITY_MAX} of one SKU")
-            lines[sku] = _line(offers[sku], quantity)
+            lines[sku] = line_of(offers[sku], quantity)
         if len(lines) > CART_LINES_MAX:
             raise CartLimitError(f"at most {CART_LINES_MAX} lines")
         changed = replace(self, lines=tuple(lines.values()), version=self.version + 1)
@@ -251,8 +251,8 @@ class Cart:
         return replace(self, lines=(), codes=(), expires_at=None)
 
     def kept(self, at: datetime) -> Cart:
-        """Return the cart with its time begun anew."""
-        return replace(self, expires_at=at + CART_KEPT)
+        """Return the cart with its time begun anew, in whole seconds as it is stored."""
+        return replace(self, expires_at=(at + CART_KEPT).replace(microsecond=0))
 
     def frozen_for(self, order_id: str) -> Cart:
         self._require_open()
@@ -263,7 +263,7 @@ class Cart:
     def repriced(self, offers: Mapping[str, Offer]) -> tuple[Cart, list[str]]:
         """Return the cart at today's prices, and the SKUs that changed or are gone."""
         lines = tuple(
-            _line(offers[line.sku], line.quantity) for line in self.lines if line.sku in offers
+            line_of(offers[line.sku], line.quantity) for line in self.lines if line.sku in offers
         )
         prices = {line.sku: line.unit_price for line in lines}
         changed = [line.sku for line in self.lines if prices.get(line.sku) != line.unit_price]
@@ -288,7 +288,7 @@ class Cart:
                 raise CurrencyMixedError(str(self.currency), line.unit_price.currency)
 
 
-def _line(offer: Offer, quantity: int) -> CartLine:
+def line_of(offer: Offer, quantity: int) -> CartLine:
     return CartLine(
         offer.sku,
         offer.title,

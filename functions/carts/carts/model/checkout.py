@@ -54,7 +54,10 @@ class CheckoutNotFoundError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A frozen cart's snapshot, and how its checkout ended. Its id is the order's."""
+    """A frozen cart's snapshot, and how its checkout ended. Its id is the order's.
+
+    One whose customer was forgotten has no e-mail, and of the address the country.
+    """
 
     order_id: str
     customer_id: str

@@ -22,6 +22,7 @@ from carts.use_cases.checkouts import (
     set_checkout_aside,
     sweep_checkouts,
 )
+from carts.use_cases.forgetting import held_of, sweep_erasures
 from carts.use_cases.offers import follow_offer, withdraw_offer
 from carts.use_cases.pricing import (
     create_promotion,
@@ -45,6 +46,7 @@ __all__ = [
     "end_checkout",
     "end_promotion",
     "follow_offer",
+    "held_of",
     "merge_carts",
     "promotion_of",
     "read_checkout",
@@ -54,6 +56,7 @@ __all__ = [
     "set_lines",
     "set_tax_table",
     "sweep_checkouts",
+    "sweep_erasures",
     "tax_table_of",
     "view_cart",
     "withdraw_offer",

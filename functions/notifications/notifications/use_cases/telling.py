@@ -13,8 +13,11 @@ def tell_customer(
     messages: MessageLog,
     contacts: Contacts,
     mailer: Mailer,
+    shop_url: str = "",
 ) -> None:
     """Send the mail that an event asks for, once per event.
+
+    `shop_url` is where the pages are that letters with a code lead to.
 
     The claim keeps two deliveries of one event from sending twice. A crash between sending and
     settling sends a second mail when the claim has lapsed: better twice than never.
@@ -32,13 +35,13 @@ def tell_customer(
     if contact is None:
         messages.settle(happening.event_id, MessageStatus.SKIPPED)
         return
-    mailer.send(contact.email, written(happening, contact))
+    mailer.send(contact.email, written(happening, contact, shop_url=shop_url))
     messages.settle(happening.event_id, MessageStatus.SENT)
 
 
 def _concerned(happening: Happening, contacts: Contacts) -> Contact | None:
-    if happening.event_type == "user.registered.v1":
-        return contacts.of_user(happening.subject_id)
+    if happening.letter_id is not None:
+        return contacts.of_letter(happening.subject_id, happening.letter_id)
     if happening.event_type in LISTING_TYPES:
         return contacts.of_order_with_lines(happening.subject_id)
     return contacts.of_order(happening.subject_id)

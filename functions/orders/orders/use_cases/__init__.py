@@ -29,6 +29,7 @@ from orders.use_cases.following import (
     sweep,
     take_up,
 )
+from orders.use_cases.forgetting import forget_customer, sweep_erasures
 from orders.use_cases.steps import (
     abandon_order,
     await_payment,
@@ -56,6 +57,7 @@ __all__ = [
     "confirm_order",
     "follow_parcel",
     "follow_refunds",
+    "forget_customer",
     "give_up_parcel",
     "keep_order",
     "order_of",
@@ -69,6 +71,7 @@ __all__ = [
     "request_edit",
     "resume_order",
     "sweep",
+    "sweep_erasures",
     "take_up",
     "undo_edit",
 ]

@@ -16,7 +16,7 @@ from payments.use_cases.comparing import (
     repair_payments,
 )
 from payments.use_cases.confirming import complete_confirmation, confirmation_of
-from payments.use_cases.refunding import refund_payment
+from payments.use_cases.refunding import refund_payment, refund_up_to
 from payments.use_cases.settling import Heard, hear_provider, settle_payment
 from payments.use_cases.supplements import authorize_supplement
 from payments.use_cases.watching import settle_refunds, watch_authorizations
@@ -36,6 +36,7 @@ __all__ = [
     "leave_authorized",
     "payment_facts",
     "refund_payment",
+    "refund_up_to",
     "repair_payments",
     "settle_payment",
     "settle_refunds",

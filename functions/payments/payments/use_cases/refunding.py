@@ -64,6 +64,56 @@ def refund_payment(
     return replace(promised[0], amount=amount, status=RefundStatus.SUCCEEDED)
 
 
+def refund_up_to(
+    order_id: str,
+    most: Money,
+    *,
+    reason: str,
+    reference: str,
+    payments: PaymentRepository,
+    provider: PaymentProvider,
+    now: Clock,
+) -> Money:
+    """Send an amount back, or what is left of what the order has paid, once per `reference`.
+
+    Returns what went back by this reference, which may be nothing: for what somebody has promised
+    without knowing what is left. Raises as `refund_payment` does, but for RefundTooLargeError.
+    """
+    for _ in range(SETTLE_ATTEMPTS_MAX):
+        paid = payments.of_order(order_id)
+        if not paid:
+            raise PaymentNotFoundError(order_id)
+        amount = _promised_before(order_id, reference, most.currency, payments)
+        amount = amount or min(most, refundable_of(paid))
+        if amount.amount_minor == 0:
+            return amount
+        try:
+            refund_payment(
+                order_id,
+                amount,
+                reason=reason,
+                reference=reference,
+                payments=payments,
+                provider=provider,
+                now=now,
+            )
+        except RefundTooLargeError:
+            continue
+        return amount
+    raise kept_changing(order_id)
+
+
+def _promised_before(
+    order_id: str, reference: str, currency: str, payments: PaymentRepository
+) -> Money | None:
+    stored = {refund.refund_id: refund for refund in payments.refunds(order_id)}
+    first = stored.get(_refund_id(order_id, reference, 0))
+    if first is None:
+        return None
+    others = [stored[refund_id].amount for refund_id in first.besides]
+    return total_of([first.amount, *others], currency)
+
+
 def _promised(
     order_id: str,
     amount: Money,

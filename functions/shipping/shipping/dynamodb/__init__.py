@@ -27,5 +27,6 @@ never changed; their sort key is all that they say, so the same scan is the same
 from shipping.dynamodb.claims import DynamoDBClaims
 from shipping.dynamodb.returns import DynamoDBReturns
 from shipping.dynamodb.shipments import DynamoDBShipments
+from shipping.dynamodb.words import DynamoDBCustomersWords
 
-__all__ = ["DynamoDBClaims", "DynamoDBReturns", "DynamoDBShipments"]
+__all__ = ["DynamoDBClaims", "DynamoDBCustomersWords", "DynamoDBReturns", "DynamoDBShipments"]

@@ -16,6 +16,15 @@ class ParcelLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BackOrdered:
+    """Units of a SKU that an order has bought, of which some are still to come in."""
+
+    sku: str
+    bought: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Goods:
     """What orders answers: how the order stands, and its units of each SKU."""
 

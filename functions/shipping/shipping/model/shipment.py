@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shipping.model.goods import ParcelLine, summed
+from shipping.model.goods import BackOrdered, ParcelLine, summed
 from tradepost.kernel.errors import ConflictError, NotFoundError, UnavailableError
 
 # All parcels of an order lie in one item, and a parcel has at most the order's lines.
@@ -227,6 +227,18 @@ class ParcelGoesLastError(ConflictError):
         self.number = number
 
 
+class ParcelIncompleteError(ConflictError):
+    """Units of it are still to come in: it cannot be packed."""
+
+    code = "parcel_incomplete"
+
+    def __init__(self, order_id: str, sku: str, waiting: int) -> None:
+        super().__init__(f"{waiting} of {sku} for {order_id} are still to come in")
+        self.order_id = order_id
+        self.sku = sku
+        self.waiting = waiting
+
+
 class UnknownParcelError(NotFoundError):
     """No shipment of ours has this tracking number."""
 
@@ -425,6 +437,23 @@ class Shipment:
             for one in self.parcels[1:]:
                 if not one.handed_over:
                     raise ParcelGoesLastError(self.order_id, one.number)
+
+    def is_packed(self, number: int) -> bool:
+        """Tell whether somebody has packed a parcel: then its units are in it."""
+        return self.parcel(number).has_come_to(ShipmentStatus.PICKED)
+
+    def require_here(self, number: int, back_ordered: Sequence[BackOrdered]) -> None:
+        """Raise ParcelIncompleteError unless what is here is enough for a parcel to be packed.
+
+        Those packed before have their units; what is left of the others may be in this one.
+        """
+        for line in back_ordered:
+            inside = {one.number: summed(one.lines).get(line.sku, 0) for one in self.parcels[1:]}
+            inside[self.number] = line.bought - sum(inside.values())
+            packed = sum(inside[one] for one in inside if one != number and self.is_packed(one))
+            wanted = inside.get(number, 0)
+            if wanted and packed + wanted > line.bought - line.waiting:
+                raise ParcelIncompleteError(self.order_id, line.sku, line.waiting)
 
     def moved_to(self, status: ShipmentStatus) -> Shipment:
         """Return the shipment in its next status. Raises ShipmentTransitionError."""

@@ -21,7 +21,7 @@ from shipping.model.shipment import (
     ShipmentTransitionError,
     SplitNotPossibleError,
 )
-from shipping.ports import Carrier, OrderBook, ShipmentRepository, Till
+from shipping.ports import Carrier, OrderBook, ShipmentRepository, Stockroom, Till
 from shipping.use_cases.parcels import (
     ATTEMPTS_MAX,
     carrier_key,
@@ -159,12 +159,22 @@ def advance_parcel(
     carrier: Carrier,
     orders: OrderBook,
     till: Till,
+    stockroom: Stockroom,
     now: Clock,
 ) -> Shipment:
     """Record what the staff did with a parcel, and open its gate first if that is still closed.
 
-    Raises as `record_progress` and `release_parcel` do.
+    Before it is packed inventory is asked whether all of it is here. Raises as `record_progress`
+    and `release_parcel` do, and:
+
+    Raises
+    ------
+    ParcelIncompleteError
+        Units of it are still to come in.
     """
+    shipment = found(order_id, shipments)
+    if not shipment.is_packed(number):
+        shipment.require_here(number, stockroom.back_ordered(order_id))
     try:
         return record_progress(order_id, event, number=number, shipments=shipments, now=now)
     except ShipmentTransitionError as refusal:

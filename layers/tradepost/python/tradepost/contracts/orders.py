@@ -51,3 +51,12 @@ class OrderNeedsAttentionV1(Event):
     type: Literal["order.needs_attention.v1"] = "order.needs_attention.v1"
     order_id: str
     reason: str
+
+
+class OrderAnonymisedV1(Event):
+    """Its customer is forgotten, and the order over: what else is known of them goes, too."""
+
+    TYPE: ClassVar[str] = "order.anonymised.v1"
+
+    type: Literal["order.anonymised.v1"] = "order.anonymised.v1"
+    order_id: str

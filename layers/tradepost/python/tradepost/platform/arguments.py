@@ -16,6 +16,7 @@ from tradepost.platform.auth import Caller, Role
 
 IdempotencyKey = NewType("IdempotencyKey", str)
 IfMatch = NewType("IfMatch", int)
+ClientAddress = NewType("ClientAddress", str)
 
 # Stripe takes keys of up to 255 characters; so do we, and no control characters.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -80,7 +81,16 @@ def path_parameter(value: str) -> str:
 def caller(request: Request) -> Caller:
     """Tell whom the authorizer let in."""
     context = request.context.get("authorizer", {})
-    return Caller(principal_id=context["principalId"], role=Role(context["role"]))
+    return Caller(
+        principal_id=context["principalId"],
+        role=Role(context["role"]),
+        scopes=frozenset(context.get("scopes", "").split()),
+    )
+
+
+def client_address(request: Request) -> ClientAddress:
+    """Tell the address the request came from, as the gateway saw it and no header may say."""
+    return ClientAddress(request.context.get("identity", {}).get("sourceIp") or "")
 
 
 def correlation_id(request: Request) -> str:

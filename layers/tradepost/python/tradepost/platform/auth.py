@@ -2,6 +2,9 @@
 
 An access token is a JWT signed with ES256 by a KMS key that never leaves KMS. The verifier
 needs the public half only, so an endpoint that can check a token cannot make one.
+
+A partner's system shows an API key instead. Which keys there are is users' to say, so users is
+asked: once for what the gateway keeps, and by the border of each route that a scope opens.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from tradepost.kernel.clock import epoch_seconds, utc_now
 from tradepost.kernel.errors import UnauthenticatedError
 from tradepost.platform import aws
+from tradepost.platform.partners import PartnerKey, Partners
 
 ALGORITHM = "ES256"
 AUDIENCE = "tradepost-api"
@@ -28,6 +32,9 @@ ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068, section 2.1: the `typ` of
 TOKEN_BYTES_MAX = 4_096
 
 _CLAIMS_REQUIRED = ["aud", "exp", "iat", "iss", "jti", "role", "sub"]
+
+# What CloudFormation exports must not be empty.
+_NO_KEY = "none"
 
 # A signer whose clock runs this far ahead of ours is still believed.
 _LEEWAY_SECONDS = 5
@@ -44,6 +51,17 @@ class Role(StrEnum):
     SUPPORT = "support"
     WAREHOUSE = "warehouse"
     ADMIN = "admin"
+    PARTNER = "partner"  # somebody's system: its key's scopes say what it reaches
+
+
+class Scope(StrEnum):
+    """What a partner's key opens. A route names the one that admits to it, or none."""
+
+    CATALOG_READ = "catalog:read"
+    CATALOG_WRITE = "catalog:write"
+    STOCK_READ = "stock:read"
+    STOCK_WRITE = "stock:write"
+    ORDERS_READ = "orders:read"
 
 
 BUYERS = frozenset({Role.GUEST, Role.CUSTOMER})
@@ -54,14 +72,20 @@ PUBLIC: frozenset[Role] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The verified subject of a request: `usr_…` for an account, `gst_…` for a guest."""
+    """The verified subject of a request: `usr_…` an account, `gst_…` a guest, `key_…` a partner."""
 
     principal_id: str
     role: Role
+    scopes: frozenset[str] = frozenset()  # a partner's
 
     @property
     def is_staff(self) -> bool:
         return self.role in STAFF
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether a route shows them other people's things, as it does to whom it lets in."""
+        return self.is_staff or self.role is Role.PARTNER
 
 
 def issuer() -> str:
@@ -72,10 +96,12 @@ def issuer() -> str:
 def public_keys() -> dict[str, EllipticCurvePublicKey]:
     """Fetch the keys that may have signed a token, by key id, each once per process.
 
-    During a rotation `SIGNING_KEY_PREVIOUS_ID` names the key that signed the older tokens.
+    During a rotation `SIGNING_KEY_PREVIOUS_ID` names the key that signed the older tokens, or
+    will sign the next ones; otherwise it is `none`.
     """
     variables = ("SIGNING_KEY_ID", "SIGNING_KEY_PREVIOUS_ID")
-    key_ids = [os.environ[variable] for variable in variables if os.environ.get(variable)]
+    named = [os.environ.get(variable, "") for variable in variables]
+    key_ids = [key_id for key_id in named if key_id not in ("", _NO_KEY)]
     return {key_id: _public_key(key_id) for key_id in key_ids}
 
 
@@ -116,9 +142,12 @@ def verify_access_token(token: str) -> Caller:
     )
     _require_current(claims)
     try:
-        return Caller(principal_id=claims["sub"], role=Role(claims["role"]))
+        role = Role(claims["role"])
     except ValueError as error:
         raise jwt.InvalidTokenError("unknown role") from error
+    if role is Role.PARTNER:
+        raise jwt.InvalidTokenError("a partner has a key and no token")
+    return Caller(principal_id=claims["sub"], role=role)
 
 
 def _require_current(claims: dict[str, Any]) -> None:
@@ -141,14 +170,35 @@ def access_token(request: AuthRequest) -> AuthResponse:
 
     The answer is cached per token across routes, so it must not depend on the route asked.
     """
-    scheme, _, token = request.token.partition(" ")
     try:
-        if scheme.lower() != "bearer":
-            raise jwt.InvalidTokenError("not a bearer token")
-        caller = verify_access_token(token.strip())
+        token = bearer(request.token)
+        key = PartnerKey.parse(token)
+        if key is not None:
+            return _partner(key)
+        caller = verify_access_token(token)
     except jwt.InvalidTokenError as error:
         # API Gateway answers 401 to exactly this message, and 500 to any other.
         raise UnauthenticatedError("Unauthorized") from error
     return AuthResponse(
         routes=["*"], principal_id=caller.principal_id, context={"role": caller.role.value}
+    )
+
+
+def bearer(authorization: str) -> str:
+    """Take the token out of an `Authorization` header. Raises jwt.InvalidTokenError."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise jwt.InvalidTokenError("not a bearer token")
+    return token.strip()
+
+
+def _partner(key: PartnerKey) -> AuthResponse:
+    """Let a key of a partner in. Each route asks again whether it still is one."""
+    scopes = Partners(aws.functions(), os.environ["STAGE"]).scopes_of(key)
+    if scopes is None:
+        raise jwt.InvalidTokenError("not a key of ours")
+    return AuthResponse(
+        routes=["*"],
+        principal_id=key.key_id,
+        context={"role": Role.PARTNER.value, "scopes": " ".join(sorted(scopes))},
     )

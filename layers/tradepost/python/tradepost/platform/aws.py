@@ -61,6 +61,7 @@ def set_client_factory(factory: ClientFactory | None) -> None:
 def forget_clients() -> None:
     """Drop the clients and secrets made so far, as a test does that changes the world."""
     _client.cache_clear()
+    s3_signing_for.cache_clear()
     _secrets.clear()
 
 
@@ -91,6 +92,18 @@ def functions() -> LambdaClient:
 
 def step_functions() -> SFNClient:
     return cast("SFNClient", _client("stepfunctions"))
+
+
+def s3() -> Any:
+    return _client("s3")
+
+
+@functools.cache
+def s3_signing_for(endpoint: str) -> Any:
+    """Make a client whose signed addresses lead to this endpoint; it is never called itself."""
+    # The bucket in the path: of a host made of its name, a local endpoint would know nothing.
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+    return boto3.client("s3", endpoint_url=endpoint, config=config)
 
 
 def secret(secret_id: str) -> dict[str, str]:

@@ -95,3 +95,22 @@ class AmountGiven(RequestModel):
 
     def to_money(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+_Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class Address(RequestModel):
+    """Where a parcel goes, of a checkout and of an address book alike."""
+
+    name: _Printable
+    line1: _Printable
+    line2: _Printable | None = None
+    city: _Printable
+    region: _Printable | None = None
+    postal_code: Annotated[str, Field(min_length=1, max_length=20)]
+    country: str = Field(pattern=r"^[A-Z]{2}$")  # ISO 3166-1 alpha-2
+
+    def filled_in(self) -> dict[str, str]:
+        """Tell the lines that there are."""
+        return {name: text for name, text in self.model_dump().items() if text is not None}

@@ -46,6 +46,7 @@ _STATUS_OF_CODE: dict[str, HTTPStatus] = {
     "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "version_mismatch": HTTPStatus.PRECONDITION_FAILED,
     "too_many_requests": HTTPStatus.TOO_MANY_REQUESTS,
+    "password_reset_needed": HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 # The API is called with a bearer token and never with a cookie, so nothing a browser does on

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # How far a machine's clock may be from the true time. A lease is another's to take only when it
 # is over on every clock that is no further off (reliability rule R12: twice the skew). A function
 # does not live long enough to watch a lock stay unchanged for a lease, which needs no clocks.
-CLOCK_SKEW_MAX = timedelta(seconds=30)
-TOLERANCE = 2 * CLOCK_SKEW_MAX
+CLOCK_SKEW = timedelta(seconds=30)
+TOLERANCE = 2 * CLOCK_SKEW
 
 # A holder stops this long before its lease is over: longer than a call of DynamoDB with its
 # repetitions, so that what it has begun it has also ended.

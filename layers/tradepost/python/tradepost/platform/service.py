@@ -5,6 +5,7 @@ A view names what it needs and the border provides it, by the parameter's type:
 * `body: Model`, `query: Model`: parsed and checked by pydantic; unknown fields are refused
 * `caller: Caller`: the verified subject; absent on public routes
 * `idempotency_key: IdempotencyKey`, `if_match: IfMatch`, `correlation_id: str`
+* `client_address: ClientAddress`: where the request came from, for those who count
 * `raw: RawRequest`: the bytes and headers, for a webhook whose signature is its caller
 * anything else is a path parameter and a string
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,8 +29,8 @@ from chalice.app import Request
 from pydantic import BaseModel
 
 from tradepost.kernel.errors import DomainError, ForbiddenError, UnavailableError
-from tradepost.platform import arguments
-from tradepost.platform.auth import PUBLIC, Role, access_token, authorizers
+from tradepost.platform import arguments, aws
+from tradepost.platform.auth import PUBLIC, Role, Scope, access_token, authorizers, bearer
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.http import (
@@ -39,6 +41,7 @@ from tradepost.platform.http import (
     status_of,
 )
 from tradepost.platform.logger import log_keys, logger
+from tradepost.platform.partners import KeyRefusedError, PartnerKey, Partners
 
 _CORS = CORSConfig(
     # No cookie is ever read, so a foreign page can do nothing here that curl could not.
@@ -54,6 +57,16 @@ class RoleError(ForbiddenError):
 
     def __init__(self) -> None:
         super().__init__("your role does not reach this route")
+
+
+class ScopeError(ForbiddenError):
+    code = "scope_missing"
+
+    def __init__(self, scope: Scope | None) -> None:
+        super().__init__(
+            f"this takes a key with the scope {scope}" if scope else "no key reaches this route"
+        )
+        self.scope = scope
 
 
 Body = TypeVar("Body", bound=BaseModel | bytes | str | None)
@@ -79,6 +92,7 @@ class RouteSpec:
     method: str
     path: str
     roles: frozenset[Role]
+    scope: Scope | None
     status: int
     body: type[BaseModel] | None
     query: type[BaseModel] | None
@@ -163,6 +177,7 @@ class Service(Chalice):
         path: str,
         *,
         roles: frozenset[Role] | set[Role],
+        scope: Scope | None = None,
         status: int = 200,
         refusals: tuple[type[DomainError | UnavailableError], ...] = (),
         repeatable: str | None = None,
@@ -176,6 +191,8 @@ class Service(Chalice):
         ----------
         roles
             Who may call it; `PUBLIC` for anyone, with or without a token.
+        scope
+            What a partner's key needs to be let in as well; None lets no key in.
         refusals
             The errors the view may raise, for the API's description.
         repeatable
@@ -186,6 +203,8 @@ class Service(Chalice):
         """
         if cacheable and (method != "GET" or frozenset(roles) != PUBLIC):
             raise TypeError(f"{path}: only what everybody may read may be kept by everybody")
+        if scope is not None and frozenset(roles) == PUBLIC:
+            raise TypeError(f"{path}: what everybody may do takes no key")
 
         def declare(view: View_) -> View_:
             spec = _spec_of(
@@ -193,6 +212,7 @@ class Service(Chalice):
                 method,
                 path,
                 roles=frozenset(roles),
+                scope=scope,
                 status=status,
                 refusals=refusals,
                 is_cacheable=cacheable,
@@ -226,8 +246,7 @@ class Service(Chalice):
                 given: dict[str, Any] = {
                     name: arguments.path_parameter(value) for name, value in path_parameters.items()
                 }
-                if spec.roles != PUBLIC and arguments.caller(request).role not in spec.roles:
-                    raise RoleError
+                _require_policy(request, spec)
                 for name, provide in providers.items():
                     given[name] = provide(request)
                 with passing_faults_named():
@@ -255,6 +274,24 @@ class Service(Chalice):
         return bordered
 
 
+def _require_policy(request: Request, spec: RouteSpec) -> None:
+    """Let through whom the route names. Raises RoleError, ScopeError, and as `Partners.admit`."""
+    if spec.roles == PUBLIC:
+        return
+    caller = arguments.caller(request)
+    if caller.role is not Role.PARTNER:
+        if caller.role not in spec.roles:
+            raise RoleError
+        return
+    if spec.scope is None or spec.scope not in caller.scopes:
+        raise ScopeError(spec.scope)
+    # What the gateway remembers of a key may be a minute old; this is not.
+    key = PartnerKey.parse(bearer(request.headers.get("authorization", "")))
+    if key is None:
+        raise KeyRefusedError
+    Partners(aws.functions(), os.environ["STAGE"]).admit(key)
+
+
 def _as_problem(answer: dict[str, Any], request_id: str) -> dict[str, Any]:
     """Give the refusals that Chalice makes before a view is reached (405, 415) our shape."""
     if answer["statusCode"] < HTTPStatus.BAD_REQUEST:
@@ -273,6 +310,7 @@ def _spec_of(
     path: str,
     *,
     roles: frozenset[Role],
+    scope: Scope | None,
     status: int,
     refusals: tuple[type[DomainError | UnavailableError], ...],
     is_cacheable: bool,
@@ -287,6 +325,7 @@ def _spec_of(
         method=method,
         path=path,
         roles=roles,
+        scope=scope,
         status=status,
         body=hints.get("body"),
         query=hints.get("query"),
@@ -318,6 +357,7 @@ def _providers(view: View_, spec: RouteSpec) -> dict[str, Callable[[Request], An
         "idempotency_key": arguments.idempotency_key,
         "if_match": arguments.if_match,
         "correlation_id": arguments.correlation_id,
+        "client_address": arguments.client_address,
         "raw": functools.partial(arguments.raw, spec.body_bytes_max),
     }
     names = [name for name in inspect.signature(view).parameters if name not in in_path]

@@ -1,35 +1,20 @@
-"""
-The `users` table.
-
-    pk               sk               item          attributes
-    USER#<user id>   ACCOUNT          account       user_id, email, name, password_hash, role,
-                                                    registered_at, version
-    EMAIL#<address>  CLAIM            e-mail claim  user_id
-    USER#<user id>   SESSION#<id>     session       user_id, session_id, digest, version,
-                                                    expires_at (seconds since 1970),
-                                                    answered_at, sealed_successor
-    USER#<user id>   OUTBOX#<id>      event         see tradepost.platform.outbox
-
-DynamoDB cannot make an attribute unique, a key it can: the claim is what makes an address one
-account's. Both are written in one transaction. Everything of a person but the claim lies in one
-partition, where it can be exported and erased.
-
-Items are written whole. So a write that the SDK repeats, because the answer to the first was
-lost, finds exactly its own item in the way, and counts as done.
-"""
+"""Accounts and sessions in the `users` table, which `users.dynamodb` draws."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-
-from tradepost.contracts.users import UserRegisteredV1
+from tradepost.contracts.users import UserErasedV1, UserRegisteredV1
 from tradepost.kernel.clock import epoch_seconds, from_text, to_text
 from tradepost.kernel.errors import StaleError
-from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item, unavailable
+from tradepost.platform.dynamodb import Item, delete_all
+from tradepost.platform.erasures import Erasures
 from tradepost.platform.outbox import outbox_put
+from users.dynamodb.letters import letter_item, letter_key
+from users.dynamodb.table import Table, user_pk
+from users.letters import CodeInvalidError, Letter
 from users.model import (
     Account,
     AccountNotFoundError,
@@ -37,97 +22,34 @@ from users.model import (
     EmailTakenError,
     VersionMismatchError,
 )
+from users.ports import DueLetter
 from users.sessions import KeptAnswer, Session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_IS_NEW = "attribute_not_exists(pk)"
-_IS_AS_READ = "#version = :version_read"
-
 # Nobody's id: read in place of the account that an unknown address does not have.
 _NOBODY = "nobody"
-
-
-class _Table:
-    """Reads and writes of whole items."""
-
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def read(self, key: dict[str, str]) -> Item | None:
-        # Consistent: an access decision follows.
-        try:
-            answer = self._client.get_item(
-                TableName=self._name, Key=to_item(key), ConsistentRead=True
-            )
-        except (ClientError, HTTPClientError) as error:
-            raise unavailable(error) from error
-        return from_item(answer["Item"]) if "Item" in answer else None
-
-    def write(self, put: dict[str, Any]) -> Item | None:
-        """Write one item; return the stored one, `{}` if there is none, if it forbade that."""
-        try:
-            self._client.put_item(**put)
-        except HTTPClientError as error:
-            raise unavailable(error) from error
-        except ClientError as error:
-            return failed_conditions(error)[0]
-        return None
-
-    def write_all(self, puts: list[Any]) -> list[Item | None]:
-        """Write all or nothing; tell of each write what `write` tells."""
-        try:
-            self._client.transact_write_items(TransactItems=puts)
-        except HTTPClientError as error:
-            raise unavailable(error) from error
-        except ClientError as error:
-            return failed_conditions(error)
-        return [None] * len(puts)
-
-    def delete(self, key: dict[str, str]) -> None:
-        try:
-            # unconditional: a session is ended whatever it has become.
-            self._client.delete_item(TableName=self._name, Key=to_item(key))
-        except (ClientError, HTTPClientError) as error:
-            raise unavailable(error) from error
-
-    def put_new(self, item: Item) -> dict[str, Any]:
-        return self._put(item, {"ConditionExpression": _IS_NEW})
-
-    def put_next(self, item: Item) -> dict[str, Any]:
-        """Build the write of the version that follows the one read."""
-        condition = {
-            "ConditionExpression": _IS_AS_READ,
-            "ExpressionAttributeNames": {"#version": "version"},
-            "ExpressionAttributeValues": to_item({":version_read": item["version"] - 1}),
-        }
-        return self._put(item, condition)
-
-    def _put(self, item: Item, condition: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "TableName": self._name,
-            "Item": to_item(item),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            **condition,
-        }
 
 
 class DynamoDBAccounts:
     """The accounts, over one table. Satisfies `ports.AccountRepository`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._table = _Table(client, table)
+        self._table = Table(client, table)
+        self._client = client
         self._table_name = table
 
-    def add(self, account: Account, event: UserRegisteredV1) -> None:
-        claim = {**_claim_key(account.email), "user_id": account.user_id}
+    def add(
+        self, account: Account, event: UserRegisteredV1, letter: DueLetter | None = None
+    ) -> None:
+        claim = _claim_item(account)
         claim_in_the_way, *_ = self._table.write_all(
             [
                 {"Put": self._table.put_new(claim)},
                 {"Put": self._table.put_new(_account_item(account))},
-                outbox_put(self._table_name, _user_pk(account.user_id), event),
+                outbox_put(self._table_name, user_pk(account.user_id), event),
+                *(self._letter(letter) if letter else ()),
             ]
         )
         if claim_in_the_way not in (None, claim):
@@ -150,12 +72,76 @@ class DynamoDBAccounts:
         if in_the_way not in (None, item):
             raise VersionMismatchError
 
+    def save_proven(
+        self,
+        account: Account,
+        *,
+        used: Letter | None = None,
+        previous_email: str | None = None,
+        letters: Sequence[DueLetter] = (),
+        kept: Session | None = None,
+    ) -> None:
+        item = _account_item(account)
+        claim = _claim_item(account)
+        writes: list[Any] = [{"Put": self._table.put_next(item)}]
+        if previous_email is not None:
+            writes += [
+                {"Put": self._table.put_new(claim)},
+                {"Delete": self._table.delete_there(_claim_key(previous_email))},
+            ]
+        if used is not None:
+            used_key = letter_key(used.user_id, used.letter_id)
+            writes.append({"Delete": self._table.delete_there(used_key)})
+        if kept is not None:
+            writes.append({"Put": self._table.put_next(_session_item(kept))})
+        for letter in letters:
+            writes += self._letter(letter)
+        account_in_the_way, *others = self._table.write_all(writes)
+        if account_in_the_way == item:
+            # The SDK sent it again, because the answer to the first was lost.
+            return
+        if previous_email is not None and others[0] not in (None, claim):
+            raise EmailTakenError
+        if used is not None and others[2 if previous_email is not None else 0] is not None:
+            raise CodeInvalidError
+        if account_in_the_way is not None or any(other is not None for other in others):
+            raise VersionMismatchError
+
+    def erase(self, account: Account, event: UserErasedV1, erasures: Erasures) -> None:
+        account_in_the_way, *_ = self._table.write_all(
+            [
+                {"Delete": self._table.delete_read(_account_item(account))},
+                {"Delete": self._table.delete_there(_claim_key(account.email))},
+                erasures.put(account.user_id, event.occurred_at),
+                outbox_put(self._table_name, user_pk(account.user_id), event),
+            ]
+        )
+        if account_in_the_way is not None:
+            raise VersionMismatchError
+
+    def erase_rest(self, user_id: str) -> int:
+        items = self._table.partition(user_pk(user_id))
+        # An event still has to be told; the relay deletes it.
+        keys = [
+            {"pk": item["pk"], "sk": item["sk"]}
+            for item in items
+            if not item["sk"].startswith("OUTBOX#")
+        ]
+        delete_all(self._client, self._table_name, keys)
+        return len(keys)
+
+    def _letter(self, letter: DueLetter) -> list[Any]:
+        return [
+            {"Put": self._table.put_new(letter_item(letter.letter))},
+            outbox_put(self._table_name, user_pk(letter.letter.user_id), letter.event),
+        ]
+
 
 class DynamoDBSessions:
     """The sessions, over the same table. Satisfies `ports.SessionRepository`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._table = _Table(client, table)
+        self._table = Table(client, table)
 
     def add(self, session: Session) -> None:
         item = _session_item(session)
@@ -178,20 +164,20 @@ class DynamoDBSessions:
         self._table.delete(_session_key(user_id, session_id))
 
 
-def _user_pk(user_id: str) -> str:
-    return f"USER#{user_id}"
-
-
 def _account_key(user_id: str) -> dict[str, str]:
-    return {"pk": _user_pk(user_id), "sk": "ACCOUNT"}
+    return {"pk": user_pk(user_id), "sk": "ACCOUNT"}
 
 
 def _claim_key(email: str) -> dict[str, str]:
     return {"pk": f"EMAIL#{email}", "sk": "CLAIM"}
 
 
+def _claim_item(account: Account) -> Item:
+    return {**_claim_key(account.email), "user_id": account.user_id}
+
+
 def _session_key(user_id: str, session_id: str) -> dict[str, str]:
-    return {"pk": _user_pk(user_id), "sk": f"SESSION#{session_id}"}
+    return {"pk": user_pk(user_id), "sk": f"SESSION#{session_id}"}
 
 
 def _account_item(account: Account) -> Item:
@@ -204,6 +190,8 @@ def _account_item(account: Account) -> Item:
         "role": account.role.value,
         "registered_at": to_text(account.registered_at),
         "version": account.version,
+        "email_verified_at": _moment(account.email_verified_at),
+        "generation": account.generation,
     }
 
 
@@ -216,7 +204,17 @@ def _to_account(item: Item) -> Account:
         role=AccountRole(item["role"]),
         registered_at=from_text(item["registered_at"]),
         version=item["version"],
+        email_verified_at=_read_moment(item.get("email_verified_at")),
+        generation=item.get("generation", 1),
     )
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return to_text(moment) if moment else None
+
+
+def _read_moment(text: str | None) -> datetime | None:
+    return from_text(text) if text else None
 
 
 def _session_item(session: Session) -> Item:
@@ -227,6 +225,7 @@ def _session_item(session: Session) -> Item:
         "digest": session.digest,
         "version": session.version,
         "expires_at": epoch_seconds(session.expires_at),
+        "generation": session.generation,
     }
     if session.kept_answer is None:
         return item
@@ -248,4 +247,5 @@ def _to_session(item: Item) -> Session:
         version=item["version"],
         expires_at=datetime.fromtimestamp(item["expires_at"], UTC),
         kept_answer=kept_answer,
+        generation=item.get("generation", 1),
     )

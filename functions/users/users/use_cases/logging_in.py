@@ -1,16 +1,15 @@
-"""What people do with their accounts. Collaborators, time and ids are arguments."""
+"""Logging in and staying so: sessions, and the guests who have none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tradepost.contracts.event import event_id
-from tradepost.contracts.users import UserRegisteredV1
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.ids import NewId
 from tradepost.kernel.randomness import RandomBytes
+from users import trying
 from users.model import (
     Account,
     AccountNotFoundError,
@@ -19,11 +18,13 @@ from users.model import (
     VersionMismatchError,
     normalised_email,
 )
-from users.password_policy import acceptable_password, normalised_password
+from users.password_policy import normalised_password
 from users.ports import (
     AccessToken,
     AccessTokenIssuer,
     AccountRepository,
+    Attempts,
+    Devices,
     PasswordHasher,
     SessionRepository,
 )
@@ -52,60 +53,16 @@ class LoggedIn:
     role: AccountRole
     access_token: AccessToken
     refresh_token: RefreshToken
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What a person types to open an account, as typed."""
-
-    email: str = field(repr=False)
-    password: str = field(repr=False)
-    name: str = field(repr=False)
-
-
-def register(
-    registration: Registration,
-    *,
-    correlation_id: str,
-    accounts: AccountRepository,
-    passwords: PasswordHasher,
-    now: Clock,
-    new_id: NewId,
-) -> Account:
-    """Open a customer's account. The address is its natural key: one account each.
-
-    Raises
-    ------
-    InvalidEmailError, PasswordRefusedError
-        Nothing was looked up.
-    EmailTakenError
-        The address has an account, perhaps from this very request sent before: log in.
-    """
-    email = normalised_email(registration.email)
-    password = acceptable_password(registration.password, email=email)
-    account = Account(
-        user_id=new_id("usr"),
-        email=email,
-        name=registration.name,
-        password_hash=passwords.hash(password),
-        role=AccountRole.CUSTOMER,
-        registered_at=now(),
-    )
-    event = UserRegisteredV1(
-        event_id=event_id(UserRegisteredV1.TYPE, account.user_id, account.version),
-        occurred_at=account.registered_at,
-        correlation_id=correlation_id,
-        version=account.version,
-        user_id=account.user_id,
-    )
-    accounts.add(account, event)
-    return account
+    device_token: str | None = field(default=None, repr=False)  # told at a log-in only
 
 
 def log_in(
     email: str,
     password: str,
+    device_token: str | None = None,
     *,
+    attempts: Attempts,
+    devices: Devices,
     accounts: AccountRepository,
     sessions: SessionRepository,
     passwords: PasswordHasher,
@@ -116,14 +73,23 @@ def log_in(
 ) -> LoggedIn:
     """Open a session. Two log-ins are two sessions: one per device.
 
+    A device that has logged in before sends the token it was given, and is counted by itself:
+    what strangers do to the account is no matter to it.
+
     Raises
     ------
     InvalidEmailError
         It can be nobody's address.
+    TooManyRequestsError, ResetNeededError
+        Nothing was looked at but who is asking.
     CredentialsError
         Unknown address or wrong password, told and worked on alike.
     """
-    account = accounts.by_email(normalised_email(email))
+    address = normalised_email(email)
+    account = accounts.by_email(address)
+    device_id = devices.known(device_token, account) if account else None
+    counted_as = trying.device(device_id) if device_id else trying.strangers(address)
+    counted_at = attempts.log_in(counted_as)
     typed = normalised_password(password)
     # An unknown address costs a hash as well: otherwise the clock tells who has an account.
     matches = passwords.matches(account.password_hash if account else passwords.decoy, typed)
@@ -133,8 +99,9 @@ def log_in(
         _rehash(account, typed, accounts=accounts, passwords=passwords)
     token = RefreshToken(account.user_id, new_id("ses"), random_bytes(SECRET_BYTES))
     access_token = access_tokens.issue(account.user_id, account.role, ACCESS_TOKEN_LIFETIME)
-    sessions.add(Session.opened(token, now()))
-    return LoggedIn(account.user_id, account.role, access_token, token)
+    sessions.add(Session.opened(token, now(), account.generation))
+    attempts.succeeded(counted_as, counted_at)
+    return LoggedIn(account.user_id, account.role, access_token, token, devices.issue(account))
 
 
 def _rehash(
@@ -171,7 +138,7 @@ def refresh(
     """
     token = RefreshToken.parse(refresh_token)
     session = _living(token, sessions=sessions, now=now)
-    account = _holder(token, accounts=accounts)
+    account = _holder(token, session, accounts=accounts)
     # Signed before the token is used up: if signing fails, the client still has a good one.
     access_token = access_tokens.issue(account.user_id, account.role, ACCESS_TOKEN_LIFETIME)
     moment = now()
@@ -198,11 +165,15 @@ def _living(token: RefreshToken, *, sessions: SessionRepository, now: Clock) -> 
     return session
 
 
-def _holder(token: RefreshToken, *, accounts: AccountRepository) -> Account:
+def _holder(token: RefreshToken, session: Session, *, accounts: AccountRepository) -> Account:
     try:
-        return accounts.get(token.user_id)
+        account = accounts.get(token.user_id)
     except AccountNotFoundError as error:
         raise RefreshTokenInvalidError from error
+    # Another password has voided whatever the old one opened.
+    if session.generation != account.generation:
+        raise RefreshTokenInvalidError
+    return account
 
 
 def log_out(refresh_token: str, *, sessions: SessionRepository) -> None:
@@ -221,47 +192,3 @@ def become_guest(*, access_tokens: AccessTokenIssuer, new_id: NewId) -> tuple[st
     """Give somebody without an account an identity; return the guest id and its token."""
     guest_id = new_id("gst")
     return guest_id, access_tokens.issue(guest_id, _GUEST_ROLE, GUEST_TOKEN_LIFETIME)
-
-
-def rename(
-    user_id: str, name: str, expected_version: int | None, *, accounts: AccountRepository
-) -> Account:
-    """Change the name on an account. The name it has already changes nothing.
-
-    Raises
-    ------
-    AccountNotFoundError
-        The account is gone; the access token outlived it.
-    VersionMismatchError
-        It is not at `expected_version` (None: whatever it is at), or changed while we decided.
-    """
-    account = accounts.get(user_id)
-    if expected_version not in (None, account.version):
-        raise VersionMismatchError
-    if account.name == name:
-        return account
-    renamed = account.renamed(name)
-    accounts.save(renamed)
-    return renamed
-
-
-def grant_role(email: str, role: AccountRole, *, accounts: AccountRepository) -> Account:
-    """Give the account of an address another role. The role it has already changes nothing.
-
-    It reaches the holder with the next access token.
-
-    Raises
-    ------
-    InvalidEmailError, AccountNotFoundError
-        Register first.
-    VersionMismatchError
-        The account changed while we decided. Nothing was written; the call may be repeated.
-    """
-    account = accounts.by_email(normalised_email(email))
-    if account is None:
-        raise AccountNotFoundError
-    if account.role is role:
-        return account
-    granted = account.granted(role)
-    accounts.save(granted)
-    return granted

@@ -1,0 +1,1 @@
+"""Carts' bodies and answers."""
