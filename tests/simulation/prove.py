@@ -117,7 +117,8 @@ def explore(seconds: int, console: Console) -> int:
     for worker in workers:
         worker.join()
     _print(total, hunts, skipped, time.monotonic() - began, console)
-    return 1 if total.findings or any(one.finding is None for one in hunts) else 0
+    failed = any(worker.exitcode for worker in workers)
+    return 1 if failed or total.findings or any(one.finding is None for one in hunts) else 0
 
 
 def _all_work() -> Iterator[Work]:
@@ -127,11 +128,14 @@ def _all_work() -> Iterator[Work]:
 
 
 def _work(to_do: Queue[Work | None], done: Queue[Done | None], until: float) -> None:
-    with World.opened() as world, seldom_collected():
-        while (work := to_do.get()) is not None:
-            if time.monotonic() < until:
-                done.put(_do(work, world))
-    done.put(None)
+    try:
+        with World.opened() as world, seldom_collected():
+            while (work := to_do.get()) is not None:
+                if time.monotonic() < until:
+                    done.put(_do(work, world))
+    finally:
+        # Also where it failed: whoever gathers waits for this.
+        done.put(None)
 
 
 def _do(work: Work, world: World) -> Done:
