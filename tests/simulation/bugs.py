@@ -11,14 +11,14 @@ _CANCELS = "checking out: checkout and cancel"
 BUGS = (
     Bug(
         "units are held that are not there",
-        "inventory.dynamodb.items",
+        "inventory.dynamodb.writes",
         'Condition("#available >= :quantity",',
         'Condition("(#available >= :quantity OR attribute_exists(pk))",',
         "sold out",
     ),
     Bug(
         "the last units are sold to two who come at once",
-        "inventory.dynamodb.items",
+        "inventory.dynamodb.writes",
         'Condition("#available >= :quantity",',
         'Condition("(#available >= :quantity OR attribute_exists(pk))",',
         _BUYERS,
