@@ -11,14 +11,14 @@ _CANCELS = "checking out: checkout and cancel"
 BUGS = (
     Bug(
         "units are held that are not there",
-        "inventory.dynamodb.items",
+        "inventory.dynamodb.writes",
         'Condition("#available >= :quantity",',
         'Condition("(#available >= :quantity OR attribute_exists(pk))",',
         "sold out",
     ),
     Bug(
         "the last units are sold to two who come at once",
-        "inventory.dynamodb.items",
+        "inventory.dynamodb.writes",
         'Condition("#available >= :quantity",',
         'Condition("(#available >= :quantity OR attribute_exists(pk))",',
         _BUYERS,
@@ -39,9 +39,9 @@ BUGS = (
     ),
     Bug(
         "an order that is being cancelled can be edited",
-        "orders.model",
-        "        if self.status is not OrderStatus.CONFIRMED:\n"
-        "            raise OrderTransitionError(self.order_id, self.status, OrderStatus.EDITING)\n",
+        "orders.model.editing",
+        "    if order.status is not OrderStatus.CONFIRMED:\n"
+        "        raise OrderTransitionError(order.order_id, order.status, OrderStatus.EDITING)\n",
         "",
         "bought: cancel and edit",
     ),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.fakes.users import QuickPasswords
 from tests.integration.schedules import every_schedule
-from tradepost.kernel.clock import set_clock, utc_now
+from tradepost.kernel.clock import utc_now
 from tradepost.kernel.ids import new_id
 from tradepost.kernel.randomness import random_bytes
 from tradepost.platform import aws
@@ -57,15 +55,6 @@ def mia(api: UsersAPI) -> dict[str, Any]:
     api.register()
     session: dict[str, Any] = api.log_in().body
     return session
-
-
-@pytest.fixture
-def later() -> Callable[[timedelta], None]:
-    def advance(by: timedelta) -> None:
-        moment = utc_now() + by
-        set_clock(lambda: moment)
-
-    return advance
 
 
 def confirm(api: UsersAPI, code: str) -> Answer:
