@@ -246,6 +246,12 @@ def test_a_body_of_another_type_does_not_fit(send: Sender, unchanged: None) -> N
         assert answer.problem()["code"] in ("malformed_json", "invalid_request"), what
 
 
+def may_be_nothing(spec: RouteSpec, at: tuple[Any, ...]) -> bool:
+    """Tell whether a body may leave a field out by saying null."""
+    assert spec.body is not None
+    return len(at) == 1 and spec.body.model_fields[at[0]].default is None
+
+
 @pytest.mark.parametrize("route", WITH_BODY, ids=named)
 def test_a_value_of_another_type_is_refused_and_nothing_is_stored(
     send: Sender, route: Route, unchanged: None
@@ -260,6 +266,8 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_stored(
         )
         for what, raw in nasty.items():
             if isinstance(value, bool) and raw == "true":
+                continue
+            if raw == "null" and may_be_nothing(send.spec, at):
                 continue
             answer = send(with_raw(BODIES[route], at, raw))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from inventory.model import (
     MAIN_WAREHOUSE,
@@ -22,6 +22,16 @@ SKU = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+
 Note = Annotated[str, Field(min_length=1, max_length=200)]
 WarehouseCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Units = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
+
+
+def _whole_number(given: Any) -> Any:
+    # To Python, and so to a Literal, `true` is the number 1.
+    if type(given) is not int:
+        raise ValueError("a whole number is needed")
+    return given
+
+
+Shards = Annotated[Literal[1, 4, 16], BeforeValidator(_whole_number)]
 
 _BATCH_LINES_MAX = 100
 
@@ -70,7 +80,7 @@ class Keeping(RequestModel):
 
     model_config = shown_as(shards=4, low_at=20, backorders_max=100, reason="the autumn sale")
 
-    shards: Literal[1, 4, 16] = 1
+    shards: Shards = 1
     low_at: Units | None = None
     backorders_max: Units | None = None
     reason: Note
