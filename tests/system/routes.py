@@ -146,7 +146,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/stock/batch"): {
         "lines": [{"sku": "MUG", "on_hand": 5}],
         "reason": "counted",
-        "code": "opening",
+        "code": "stocktaking",
         "warehouse": "main",
     },
     ("POST", "/v1/stock/{sku}/receipts"): {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from inventory.model import (
     MAIN_WAREHOUSE,
@@ -16,6 +16,7 @@ from inventory.model import (
     StockLevel,
     Warehouse,
 )
+from inventory.model.stock import SHARDS
 from tradepost.platform.bodies import RequestModel, View, shown_as
 
 SKU = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
@@ -23,17 +24,19 @@ Note = Annotated[str, Field(min_length=1, max_length=200)]
 WarehouseCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Units = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
 
-
-def _whole_number(given: Any) -> Any:
-    # To Python, and so to a Literal, `true` is the number 1.
-    if type(given) is not int:
-        raise ValueError("a whole number is needed")
-    return given
-
-
-Shards = Annotated[Literal[1, 4, 16], BeforeValidator(_whole_number)]
-
 _BATCH_LINES_MAX = 100
+
+
+def _offered(shards: int) -> int:
+    if shards not in SHARDS:
+        raise ValueError("one of " + ", ".join(str(number) for number in SHARDS))
+    return shards
+
+
+# Not a Literal: to that, true is 1.
+ShardCount = Annotated[
+    int, AfterValidator(_offered), Field(json_schema_extra={"enum": list(SHARDS)})
+]
 
 
 class Receipt(RequestModel):
@@ -80,7 +83,7 @@ class Keeping(RequestModel):
 
     model_config = shown_as(shards=4, low_at=20, backorders_max=100, reason="the autumn sale")
 
-    shards: Shards = 1
+    shards: ShardCount = 1
     low_at: Units | None = None
     backorders_max: Units | None = None
     reason: Note
