@@ -70,18 +70,23 @@ def products(staff: Session) -> Iterator[dict[str, Any]]:
     """
     cursor: str | None = None
     with ThreadPoolExecutor(_REQUESTS_IN_FLIGHT) as pool:
-        while True:
-            query = f"?cursor={quote(cursor)}" if cursor is not None else ""
-            page = staff.call("GET", f"/v1/products-export{query}")
-            variants = [each for product in page["products"] for each in product["variants"]]
-            counts = pool.map(lambda variant: _on_hand(staff, variant["sku"]), variants)
-            for variant, on_hand in zip(variants, counts, strict=True):
-                if on_hand is not None:
-                    variant["on_hand"] = on_hand
-            yield from page["products"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
+        try:
+            while True:
+                query = f"?cursor={quote(cursor)}" if cursor is not None else ""
+                page = staff.call("GET", f"/v1/products-export{query}")
+                variants = [each for product in page["products"] for each in product["variants"]]
+                counts = pool.map(lambda variant: _on_hand(staff, variant["sku"]), variants)
+                for variant, on_hand in zip(variants, counts, strict=True):
+                    if on_hand is not None:
+                        variant["on_hand"] = on_hand
+                yield from page["products"]
+                cursor = page["next_cursor"]
+                if cursor is None:
+                    return
+        except BaseException:
+            # Nobody wants the rest any more; what waits for a busy shop is given up.
+            staff.shop.interrupt()
+            raise
 
 
 def _on_hand(staff: Session, sku: str) -> int | None:

@@ -100,7 +100,9 @@ def load(
             while waiting:
                 take(waiting.popleft().result())
         except BaseException:
-            # What is under way is answered in a moment, and need not be done again.
+            # What is under way is answered in a moment, and need not be done again; what waits
+            # for a busy shop is given up.
+            staff.shop.interrupt()
             pool.shutdown(cancel_futures=True)
             while waiting and not waiting[0].cancelled() and waiting[0].exception() is None:
                 take(waiting.popleft().result())
