@@ -10,7 +10,7 @@ from chalice import Rate
 from chalice.app import CloudWatchEvent, DynamoDBEvent
 
 from tradepost.kernel.clock import utc_now
-from tradepost.kernel.errors import DomainError, StaleError
+from tradepost.kernel.errors import DomainError, IdempotencyMismatchError, StaleError
 from tradepost.kernel.ids import derived_id, new_id
 from tradepost.kernel.randomness import random_bytes
 from tradepost.platform import auth, aws, outbox
@@ -19,6 +19,7 @@ from tradepost.platform.auth import PUBLIC, STAFF, Caller, Role
 from tradepost.platform.due import DueIndex
 from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.erasures import Erasures
+from tradepost.platform.idempotency import fingerprint
 from tradepost.platform.limiter import Limiter, TooManyRequestsError
 from tradepost.platform.logger import logger
 from tradepost.platform.questions import Questions
@@ -433,7 +434,10 @@ def list_addresses(caller: Caller) -> AddressBookView:
 
 
 @app.post(
-    "/v1/addresses", roles={Role.CUSTOMER}, status=201, refusals=(AddressLimitError, StaleError)
+    "/v1/addresses",
+    roles={Role.CUSTOMER},
+    status=201,
+    refusals=(AddressLimitError, IdempotencyMismatchError, StaleError),
 )
 def add_address(
     body: NewAddress, caller: Caller, idempotency_key: IdempotencyKey
@@ -445,6 +449,7 @@ def add_address(
         address_id,
         body.address.filled_in(),
         as_default=body.is_default,
+        fingerprint=fingerprint(body),
         books=address_books(),
     )
     return _address(book, address_id)

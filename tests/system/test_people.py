@@ -122,6 +122,20 @@ def test_an_address_of_the_book_is_what_a_checkout_takes(lasting_town: Town) -> 
     assert ordered.status_code == 202
 
 
+def test_a_key_used_for_another_address_is_refused(lasting_town: Town) -> None:
+    person = lasting_town.customer()
+
+    first, again, another = (
+        person.post("/v1/addresses", {"address": {**ADDRESS, "city": city}}, Idempotency_Key="home")
+        for city in ("York", "York", "Leeds")
+    )
+
+    assert (first.status_code, again.status_code, another.status_code) == (201, 201, 422)
+    assert again.json() == first.json()
+    assert another.json()["code"] == "idempotency_key_reused"
+    assert person.get("/v1/addresses").json() == {"addresses": [first.json()]}
+
+
 def test_of_two_edits_of_an_address_one_is_told_that_it_came_late(lasting_town: Town) -> None:
     person = lasting_town.customer()
     kept = person.post("/v1/addresses", {"address": ADDRESS}, Idempotency_Key="home").json()

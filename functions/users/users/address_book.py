@@ -4,13 +4,19 @@ Where an account's holder has parcels sent: a few addresses, at most one of them
 * AddressNotFoundError   no such address, or somebody else's
 * AddressLimitError      the book is full
 * AddressChangedError    it changed since the caller read it
+* IdempotencyMismatchError  its id was made for another request
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tradepost.kernel.errors import ConflictError, NotFoundError, StaleError
+from tradepost.kernel.errors import (
+    ConflictError,
+    IdempotencyMismatchError,
+    NotFoundError,
+    StaleError,
+)
 
 ADDRESSES_MAX = 20
 
@@ -41,11 +47,15 @@ class AddressChangedError(StaleError):
 
 @dataclass(frozen=True, slots=True)
 class KeptAddress:
-    """One address of a book, as a checkout takes it. `version` counts its own writes, from 1."""
+    """One address of a book, as a checkout takes it. `version` counts its own writes, from 1.
+
+    `fingerprint` is of the request that added it; None for one older than fingerprints.
+    """
 
     address_id: str
     address: dict[str, str] = field(repr=False)
     version: int = 1
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +75,23 @@ class AddressBook:
         raise AddressNotFoundError
 
     def with_new(
-        self, address_id: str, address: dict[str, str], *, as_default: bool
+        self, address_id: str, address: dict[str, str], *, as_default: bool, fingerprint: str
     ) -> AddressBook:
         """Add an address; the first one is the default. One that is there already stays as it is.
 
         Raises
         ------
-        AddressLimitError
+        AddressLimitError, IdempotencyMismatchError
         """
-        if any(kept.address_id == address_id for kept in self.addresses):
-            return self
+        for kept in self.addresses:
+            if kept.address_id == address_id:
+                if kept.fingerprint not in (None, fingerprint):
+                    raise IdempotencyMismatchError
+                return self
         if len(self.addresses) >= ADDRESSES_MAX:
             raise AddressLimitError
         return self._next(
-            (*self.addresses, KeptAddress(address_id, address)),
+            (*self.addresses, KeptAddress(address_id, address, fingerprint=fingerprint)),
             address_id if as_default or not self.addresses else self.default_id,
         )
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.users import InMemoryAddressBooks
 from tests.integration.schedules import every_schedule
-from tradepost.kernel.errors import StaleError
+from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform import aws
 from users import use_cases
 from users.address_book import (
@@ -17,6 +17,7 @@ from users.address_book import (
     AddressChangedError,
     AddressLimitError,
     AddressNotFoundError,
+    KeptAddress,
 )
 from users.dynamodb import DynamoDBAddressBooks
 from users.ports import AddressBookRepository
@@ -35,8 +36,17 @@ def books(request: pytest.FixtureRequest) -> AddressBookRepository:
     return InMemoryAddressBooks()
 
 
-def keep(books: Any, number: int, *, as_default: bool = False) -> AddressBook:
-    return use_cases.add_address(MIA, f"adr_{number}", WHITBY, as_default=as_default, books=books)
+def keep(
+    books: Any, number: int, *, as_default: bool = False, fingerprint: str = "f"
+) -> AddressBook:
+    return use_cases.add_address(
+        MIA,
+        f"adr_{number}",
+        WHITBY,
+        as_default=as_default,
+        fingerprint=fingerprint,
+        books=books,
+    )
 
 
 def change(books: Any, number: int, *, version: int | None, **changes: Any) -> AddressBook:
@@ -67,6 +77,31 @@ def test_an_address_asked_for_twice_by_its_key_is_kept_once(books):
     keep(books, 1)
 
     assert len(keep(books, 1).addresses) == 1
+
+
+def test_another_address_under_the_same_key_is_refused(books):
+    book = keep(books, 1)
+
+    with pytest.raises(IdempotencyMismatchError):
+        keep(books, 1, fingerprint="another")
+
+    assert books.get(MIA) == book
+
+
+def test_an_address_asked_for_again_is_given_though_it_was_changed_meanwhile(books):
+    keep(books, 1)
+    changed = change(books, 1, version=1)
+
+    assert keep(books, 1) == changed
+    with pytest.raises(IdempotencyMismatchError):
+        keep(books, 1, fingerprint="another")
+
+
+def test_an_address_older_than_fingerprints_is_given_again_under_its_key(books):
+    book = AddressBook(MIA, (KeptAddress("adr_1", WHITBY),), "adr_1", version=1)
+    books.save(book)
+
+    assert keep(books, 1) == book
 
 
 def test_an_address_changes_at_the_version_that_was_read(books):

@@ -1,7 +1,8 @@
 """
 Address books in the `users` table, which `users.dynamodb` draws.
 
-    USER#<user id>   ADDRESSES   addresses: [address_id, address, version], default_id, version
+    USER#<user id>   ADDRESSES   addresses: [address_id, address, version, fingerprint],
+                                 default_id, version
 
 A book is one item, so that its bound and its one default need no other condition than its version.
 """
@@ -46,7 +47,12 @@ def _to_item(book: AddressBook) -> Item:
         **_key(book.user_id),
         "user_id": book.user_id,
         "addresses": [
-            {"address_id": kept.address_id, "address": kept.address, "version": kept.version}
+            {
+                "address_id": kept.address_id,
+                "address": kept.address,
+                "version": kept.version,
+                "fingerprint": kept.fingerprint,
+            }
             for kept in book.addresses
         ],
         "default_id": book.default_id,

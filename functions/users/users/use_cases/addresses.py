@@ -18,6 +18,7 @@ def add_address(
     address: dict[str, str],
     *,
     as_default: bool,
+    fingerprint: str,
     books: AddressBookRepository,
 ) -> AddressBook:
     """Keep another address; the first is the default. Once per `address_id`.
@@ -25,11 +26,17 @@ def add_address(
     Raises
     ------
     AddressLimitError
+    IdempotencyMismatchError
+        The address of this id was asked for with another fingerprint.
     StaleError
         The book kept changing.
     """
     return _changed(
-        user_id, lambda book: book.with_new(address_id, address, as_default=as_default), books
+        user_id,
+        lambda book: book.with_new(
+            address_id, address, as_default=as_default, fingerprint=fingerprint
+        ),
+        books,
     )
 
 
