@@ -66,7 +66,7 @@ _ALL = (
         "UNAUTHORIZED",
         HTTPStatus.UNAUTHORIZED,
         "unauthorized",
-        "send a valid access token as a bearer token",
+        "send a valid access token or API key as Authorization: Bearer TOKEN",
     ),
     GatewayResponse("ACCESS_DENIED", HTTPStatus.FORBIDDEN, "forbidden", "this is not yours to do"),
     GatewayResponse(
