@@ -67,7 +67,7 @@ from carts.model.promotion import (
     PromotionNotFoundError,
 )
 from carts.model.shipping import QuoteExpiredError, QuoteMismatchError
-from carts.model.tax import TaxRegionError, TaxTable, TaxTableNotFoundError
+from carts.model.tax import TaxRegionError, TaxTable, TaxTableChangedError, TaxTableNotFoundError
 from carts.use_cases import Destination, Owner, Shown
 from tradepost.kernel.clock import utc_now
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
@@ -389,7 +389,7 @@ def end_promotion(code: str) -> PromotionView:
 @app.put(
     "/v1/staff/taxes/{country}",
     roles={Role.ADMIN},
-    refusals=(VersionMismatchError, StaleError),
+    refusals=(TaxTableChangedError, StaleError),
     body_bytes_max=TAX_TABLE_BODY_BYTES_MAX,
 )
 def set_tax_table(country: str, body: NewTaxTable, if_match: IfMatch | None) -> Reply[TaxTableView]:

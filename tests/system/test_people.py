@@ -147,6 +147,7 @@ def test_of_two_edits_of_an_address_one_is_told_that_it_came_late(lasting_town: 
     ]
 
     assert [answer.status_code for answer in answers] == [200, 412]
+    assert answers[1].json()["version"] == 2
     assert person.get(path).json()["address"]["city"] == "York"
     assert person.delete(path, If_Match='"1"').status_code == 412
     assert person.delete(path, If_Match='"2"').status_code == 204

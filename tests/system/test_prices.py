@@ -366,7 +366,9 @@ def test_a_tax_table_set_from_two_windows_keeps_the_first(lasting_town: Town) ->
     )
 
     assert (first.status_code, second.status_code) == (200, 412)
-    assert second.json()["code"] == "version_mismatch"
+    told = second.json()
+    assert (told["code"], told["country"], told["version"]) == ("version_mismatch", "PT", 2)
+    assert told["detail"] == "the tax table of PT is at version 2"
 
 
 def test_a_cart_nobody_changed_for_a_month_is_empty_and_is_checked_out_no_more(

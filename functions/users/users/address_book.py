@@ -41,8 +41,9 @@ class AddressChangedError(StaleError):
 
     code = "version_mismatch"
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
         super().__init__("the address changed since you read it")
+        self.version = version  # the one it is at
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class AddressBook:
     def _at(self, address_id: str, version: int | None) -> KeptAddress:
         kept = self.get(address_id)
         if version not in (None, kept.version):
-            raise AddressChangedError
+            raise AddressChangedError(kept.version)
         return kept
 
     def _next(self, addresses: tuple[KeptAddress, ...], default_id: str | None) -> AddressBook:

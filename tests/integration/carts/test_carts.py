@@ -34,7 +34,7 @@ from carts.model.promotion import (
     Terms,
     guest_person,
 )
-from carts.model.tax import TaxClass, TaxRate, TaxTable
+from carts.model.tax import TaxClass, TaxRate, TaxTable, TaxTableChangedError
 from carts.use_cases import CheckoutRequest, Destination, Owner
 from tests.integration.tables import tables
 from tradepost.kernel.errors import StaleError
@@ -396,6 +396,14 @@ def british(**changes: Any) -> TaxTable:
     return replace(table, **changes)
 
 
+def test_a_tax_table_nobody_set_is_at_no_version(shop: Shop) -> None:
+    with pytest.raises(TaxTableChangedError, match="no tax is set for GB") as refusal:
+        use_cases.set_tax_table(british(), version=1, taxes=shop.taxes)
+
+    assert refusal.value.facts == {"country": "GB", "version": 0}
+    assert shop.taxes.all() == []
+
+
 def test_how_a_country_taxes_is_read_as_it_was_set(shop: Shop) -> None:
     first = use_cases.set_tax_table(british(), version=0, taxes=shop.taxes)
     same = use_cases.set_tax_table(british(), version=1, taxes=shop.taxes)
@@ -404,7 +412,7 @@ def test_how_a_country_taxes_is_read_as_it_was_set(shop: Shop) -> None:
     assert (first.version, same.version, changed.version) == (1, 1, 2)
     assert shop.taxes.get("GB") == changed
     assert shop.taxes.all() == [changed]
-    with pytest.raises(VersionMismatchError):
+    with pytest.raises(TaxTableChangedError, match="the tax table of GB is at version 2"):
         use_cases.set_tax_table(british(), version=1, taxes=shop.taxes)
     with pytest.raises(StaleError):
         shop.taxes.save(british(version=2))

@@ -46,6 +46,21 @@ class TaxTableNotFoundError(NotFoundError):
         self.country = country
 
 
+class TaxTableChangedError(ConflictError):
+    """The table changed since the caller saw the version it names."""
+
+    code = "version_mismatch"
+
+    def __init__(self, country: str, version: int) -> None:
+        super().__init__(
+            f"the tax table of {country} is at version {version}"
+            if version
+            else f"no tax is set for {country}"
+        )
+        self.country = country
+        self.version = version
+
+
 @dataclass(frozen=True, slots=True)
 class TaxRate:
     """One rate of a country, or of a region in it under each name that addresses give it."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from carts.model.cart import VersionMismatchError
 from carts.model.promotion import (
     Promotion,
     PromotionExistsError,
     PromotionNotFoundError,
     Terms,
 )
-from carts.model.tax import TaxTable, TaxTableNotFoundError
+from carts.model.tax import TaxTable, TaxTableChangedError, TaxTableNotFoundError
 from carts.ports import PromotionRepository, TaxRepository
 from tradepost.kernel.clock import Clock
 from tradepost.kernel.errors import StaleError
@@ -78,14 +77,14 @@ def set_tax_table(table: TaxTable, *, version: int | None, taxes: TaxRepository)
 
     Raises
     ------
-    VersionMismatchError
+    TaxTableChangedError
         The table is not at `version`, if one is named; 0 is one that is not there.
     """
     for _ in range(_ATTEMPTS_MAX):
         stored = taxes.get(table.country)
         known = stored.version if stored else 0
         if version is not None and version != known:
-            raise VersionMismatchError(known)
+            raise TaxTableChangedError(table.country, known)
         if stored is not None and replace(table, version=known) == stored:
             return stored
         changed = replace(table, version=known + 1)
