@@ -144,7 +144,7 @@ def _placed(happening: Happening, contact: Contact) -> Letter:
         next_step = "It is confirmed already; another mail tells you more."
     else:
         next_step = (
-            "We make sure that everything is there and ask your bank for the payment. Then we "
+            "We make sure that you can have all of it and ask your bank for the payment. Then we "
             "write again. If your bank asks you to confirm the payment, please do; there is "
             "nothing else for you to do."
         )
@@ -167,15 +167,15 @@ def _confirmed(happening: Happening, contact: Contact) -> Letter:
         next_step = "Your parcel is on its way already; another mail tells you more."
     else:
         next_step = (
-            "We pack your parcel and write again when it is on its way. Until then you can still "
-            "cancel the order."
+            "We pack your parcel as soon as all of it is here, and write again when it is on its "
+            "way. Until then you can still cancel the order."
         )
     return _about_an_order(
         happening,
         contact,
         subject="Your order {order} is confirmed",
         heading="Your order is confirmed",
-        paragraphs=("Everything is there, and we have taken the payment. You get:",),
+        paragraphs=("Your bank has approved the payment. You get:",),
         rows=_lines(contact.order),
         next_steps=(next_step,),
     )
