@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-import httpx
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -37,8 +36,6 @@ from tradepost.kernel.clock import from_text, utc_now
 
 EXIT_VIOLATIONS = 1
 EXIT_NOT_READ = 2
-
-_TIMEOUT_SECONDS = 5.0
 
 Json = dict[str, Any]
 
@@ -81,7 +78,7 @@ def audit(
         _say(err, str(error))
         raise typer.Exit(EXIT_NOT_READ) from error
     shop = Shop(url)
-    clock = partial(_time_at, url) if stage is None else utc_now
+    clock = partial(_time_at, shop) if stage is None else utc_now
     place = Place(deployment, clock, partial(staff_session, shop, email, password))
     try:
         status = run_audit(place, repair=repair, as_json=as_json, out=Console(), err=err)
@@ -120,13 +117,12 @@ def run_audit(place: Place, *, repair: bool, as_json: bool, out: Console, err: C
     return EXIT_VIOLATIONS if violations(found) else 0
 
 
-def _time_at(url: str) -> datetime:
+def _time_at(shop: Shop) -> datetime:
     """Ask a local shop for the time: its clock may have been put forward."""
     try:
-        told = httpx.get(f"{url.rstrip('/')}/_local/clock", timeout=_TIMEOUT_SECONDS).json()
-        return from_text(told["now"])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise UnreadableBooksError(f"the shop at {url} does not tell the time") from error
+        return from_text(str(shop.call("GET", "/_local/clock")["now"]))
+    except (KeyError, ValueError) as error:
+        raise UnreadableBooksError(f"the shop at {shop.url} does not tell the time") from error
 
 
 def _mended(pages: list[Json]) -> list[str]:
