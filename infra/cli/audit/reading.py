@@ -40,8 +40,15 @@ Item = Mapping[str, Any]
 
 _ROOT = "main"
 
-# A place in the queue of a SKU is keyed by the moment since when it waits.
-_PLACE = "2"
+# What is read of each table, by how its sort keys begin. A place in the queue of a SKU is keyed by
+# the moment since when it waits.
+_KINDS = {
+    "simulators": ("CHARGE",),
+    "payments": ("PAYMENT", "REFUND#", "ENTRY#"),
+    "inventory": ("STOCK#", "CHUNK#", "ENTRY#", "2"),
+    "orders": ("ORDER", "LINES#"),
+}
+_UNSENT = "OUTBOX#"
 
 # Who bought, and where they live, is none of the audit's business.
 _ORDER = (
@@ -83,27 +90,22 @@ def read_books(deployment: Deployment, now: Callable[[], datetime]) -> Books:
         name = f"tradepost-{deployment.stage}-{table}"
         return items_of(client, name, kinds, attributes=only, index=index)
 
-    rows = _Rows()
-    for item in items("simulators", "CHARGE"):
-        rows.take(_to_charge, item)
-    for item in items("payments", "PAYMENT", "REFUND#", "ENTRY#"):
-        rows.take(_of_payments(item), item)
-    for item in items("inventory", "STOCK#", "CHUNK#", "ENTRY#", _PLACE):
-        rows.stock(item)
-    for item in items("orders", "ORDER", "LINES#", only=_ORDER):
-        rows.order(item)
+    rows = Rows()
+    for table, kinds in _KINDS.items():
+        for item in items(table, *kinds, only=_ORDER if table == "orders" else ()):
+            rows.take(table, item)
     for item in items("carts", "CHECKOUT", index="running"):
-        rows.take(_to_checkout, item)
+        rows.take("carts", item)
     for table in OUTBOXES:
-        for item in items(table, "OUTBOX#", index="outbox"):
-            rows.take(partial(_to_unsent, table), item)
+        for item in items(table, _UNSENT, index="outbox"):
+            rows.take(table, item)
     letters = DeadLetters(deployment.client("sqs"), deployment.stage)
     queues = tuple(Queue(each.name, each.depth + each.in_hand) for each in letters.queues())
     return rows.books(at, queues)
 
 
-class _Rows:
-    """Rows as they come in, by what they are."""
+class Rows:
+    """The rows of items as they come in, from whatever read them."""
 
     def __init__(self) -> None:
         self._rows: dict[type, list[Any]] = defaultdict(list)
@@ -111,22 +113,46 @@ class _Rows:
         self._orders: list[Item] = []
         self._units: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def take(self, to_row: Callable[[Item], Any], item: Item) -> None:
+    def take(self, table: str, item: Item) -> None:
+        """Take in an item of a context's table; one that no rule is about is passed over.
+
+        Raises
+        ------
+        UnreadableRowError
+        """
+        if item["sk"].startswith(_UNSENT):
+            self._add(partial(_to_unsent, table), item)
+            return
+        match table:
+            case "simulators":
+                if item["sk"] == "CHARGE":
+                    self._add(_to_charge, item)
+            case "payments":
+                self._add(_of_payments(item), item)
+            case "inventory":
+                self._take_stock(item)
+            case "orders":
+                self._take_order(item)
+            case "carts":
+                if item["sk"] == "CHECKOUT" and "due_at" in item:
+                    self._add(_to_checkout, item)
+
+    def _add(self, to_row: Callable[[Item], Any], item: Item) -> None:
         row = _read(to_row, item)
         if row is not None:
             self._rows[type(row)].append(row)
 
-    def stock(self, item: Item) -> None:
+    def _take_stock(self, item: Item) -> None:
         if item["pk"].startswith("WAITING#"):
             self._queued.append(_read(lambda one: (one["sku"], int(one["quantity"])), item))
         elif item["sk"].startswith("STOCK#"):
-            self.take(_to_level, item)
+            self._add(_to_level, item)
         elif item["sk"].startswith("CHUNK#"):
-            self.take(_to_hold, item)
+            self._add(_to_hold, item)
         elif item["sk"].startswith("ENTRY#"):
             self._rows[Movement] += _read(_to_movements, item)
 
-    def order(self, item: Item) -> None:
+    def _take_order(self, item: Item) -> None:
         if item["sk"] == "ORDER":
             self._orders.append(item)
         elif item["sk"].startswith("LINES#"):
@@ -135,6 +161,7 @@ class _Rows:
                 units[line["sku"]] += int(line["quantity"])
 
     def books(self, at: datetime, queues: tuple[Queue, ...]) -> Books:
+        """Put together what was taken in."""
         orders = tuple(
             _read(lambda one: _to_order(one, self._units[one["order_id"]]), item)
             for item in self._orders
