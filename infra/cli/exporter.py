@@ -13,9 +13,8 @@ from typing import Annotated, Any, TextIO
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from infra.cli.progress import products_counted
 from infra.cli.shop import Session, Shop, ShopRefusedError, ShopUnreachableError
 from infra.cli.staff import (
     DEFAULT_URL,
@@ -49,7 +48,7 @@ def export_products(
     shop = Shop(url, connections=_REQUESTS_IN_FLIGHT)
     try:
         staff = staff_session(shop, email, password)
-        with _open(output) as file, _progress() as progress:
+        with _open(output) as file, products_counted() as progress:
             task = progress.add_task("export", total=None, products=0)
             for product in products(staff):
                 file.write(json.dumps(product, ensure_ascii=False) + "\n")
@@ -110,12 +109,3 @@ def _open(output: Path | None) -> Iterator[TextIO]:
         os.replace(unfinished, output)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}: {task.completed} products"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )

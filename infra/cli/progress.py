@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import TimeRemainingColumn as Remaining
 
 Advance = Callable[[], None]
@@ -38,3 +45,13 @@ class Phases:
         """Begin a phase of `total` steps; each call of what it yields completes one."""
         task = self._progress.add_task(name, total=total)
         yield lambda: self._progress.advance(task)
+
+
+def products_counted() -> Progress:
+    """Count products whose number is not known before."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed} products"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from infra.cli.progress import products_counted
 from infra.cli.shop import Session, Shop, ShopRefusedError, ShopUnreachableError
 from infra.cli.staff import (
     DEFAULT_URL,
@@ -41,7 +40,7 @@ def reindex(
     done, cursor = 0, start
     try:
         staff = staff_session(shop, email, password)
-        with _progress() as progress:
+        with products_counted() as progress:
             task = progress.add_task("reindex", total=None)
             for count, following in steps(staff, start):
                 done, cursor = done + count, following
@@ -79,12 +78,3 @@ def steps(staff: Session, start: str | None) -> Iterator[tuple[int, str | None]]
 def _say_how_to_go_on(cursor: str | None) -> None:
     if cursor is not None:
         typer.echo(f"reindex: to go on: tradepost reindex --from {cursor}", err=True)
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}: {task.completed} products"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )

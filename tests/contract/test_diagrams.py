@@ -12,8 +12,8 @@ from carts.model.checkout import CheckoutStatus
 from inventory.model import HoldState, Standing
 from notifications.deliveries import DeliveryStatus
 from notifications.endpoints import EndpointStatus
-from orders import model as orders_model
 from orders.model import EditStatus, OrderStatus
+from orders.model import status as order_status
 from payments import model as payments_model
 from payments.model import PaymentStatus, RefundStatus
 from shipping.model import claim, returns, shipment
@@ -49,7 +49,7 @@ def drawn(section):
 
 
 def test_the_order_is_drawn_as_its_transitions_are():
-    expected = state_diagram(orders_model._NEXT, begins=OrderStatus.PENDING)
+    expected = state_diagram(order_status.NEXT, begins=OrderStatus.PENDING)
 
     assert drawn("Order") == expected, f"draw it anew:\n{expected}"
 

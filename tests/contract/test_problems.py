@@ -11,7 +11,7 @@ import pytest
 
 from infra.gateway_responses import RESPONSES
 from infra.openapi import generate
-from orders import model as orders_model
+from orders.model import reason as reasons_of_orders
 from tests.contract.documents import code, rows, sections
 from tests.contract.project import CONTEXTS, ROOT, app_of, context_modules, parsed
 from tradepost.kernel.errors import DomainError, UnavailableError
@@ -114,9 +114,9 @@ def test_every_problem_that_the_description_tells_of_is_listed():
 
 def test_the_reasons_of_a_failed_checkout_are_those_that_orders_gives():
     given = {
-        *orders_model._REASONS.values(),
-        orders_model._REASON_OF_A_FAULT,
-        *orders_model.Cancelled,
+        *reasons_of_orders._REASONS.values(),
+        reasons_of_orders._REASON_OF_A_FAULT,
+        *reasons_of_orders.Cancelled,
     }
 
     listed = [code(row[0]) for row in rows(sections("problems.md")[REASONS])]
@@ -129,15 +129,15 @@ def test_the_reasons_of_a_refused_edit_are_those_that_orders_gives():
     of_steps = {"out_of_stock", "payment_declined", "insufficient_funds", "capture_refused"}
     given = {
         *of_steps,
-        *orders_model._REASONS_OF_EDITS.values(),
-        orders_model._FAULT_OF_AN_EDIT,
-        orders_model.PARCEL_PACKED,
-        *(set(orders_model.Cancelled) - {orders_model.Cancelled.TOO_LATE}),
+        *reasons_of_orders._REASONS_OF_EDITS.values(),
+        reasons_of_orders._FAULT_OF_AN_EDIT,
+        reasons_of_orders.PARCEL_PACKED,
+        *(set(reasons_of_orders.Cancelled) - {reasons_of_orders.Cancelled.TOO_LATE}),
     }
 
     listed = [code(row[0]) for row in rows(sections("problems.md")["Reasons of a refused edit"])]
 
-    assert of_steps < set(orders_model._REASONS.values())
+    assert of_steps < set(reasons_of_orders._REASONS.values())
     assert set(listed) == given
     assert len(listed) == len(given)
 
@@ -160,4 +160,4 @@ def test_no_fact_of_a_refusal_is_named_as_what_every_problem_says(path):
 def test_a_reason_is_the_code_of_the_refusal_behind_it():
     codes = {error.__name__: error.code for errors in error_classes().values() for error in errors}
 
-    assert {name: codes[name] for name in orders_model._REASONS} == orders_model._REASONS
+    assert {name: codes[name] for name in reasons_of_orders._REASONS} == reasons_of_orders._REASONS

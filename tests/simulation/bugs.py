@@ -11,27 +11,23 @@ _CANCELS = "checking out: checkout and cancel"
 BUGS = (
     Bug(
         "units are held that are not there",
-        "inventory.dynamodb",
-        '_HAS_ENOUGH = "#available >= :quantity"',
-        '_HAS_ENOUGH = "#available >= :quantity OR attribute_exists(pk)"',
+        "inventory.dynamodb.writes",
+        'Condition("#available >= :quantity",',
+        'Condition("(#available >= :quantity OR attribute_exists(pk))",',
         "sold out",
     ),
     Bug(
-        "the check of stock is a read before the write",
-        "inventory.dynamodb",
-        "_EFFECT[HoldState.HELD], _HAS_ENOUGH) for line in chunk.lines],\n        ]\n",
-        "_EFFECT[HoldState.HELD], None) for line in chunk.lines],\n        ]\n"
-        "        levels = self.levels([line.sku for line in chunk.lines])\n"
-        "        for line in chunk.lines:\n"
-        "            if levels[line.sku].available < line.quantity:\n"
-        "                raise OutOfStockError(line.sku)\n",
+        "the last units are sold to two who come at once",
+        "inventory.dynamodb.writes",
+        'Condition("#available >= :quantity",',
+        'Condition("(#available >= :quantity OR attribute_exists(pk))",',
         _BUYERS,
     ),
     Bug(
         "what was sold stays sold when its order is cancelled",
-        "inventory.dynamodb",
-        'HoldState.COMMITTED: {"available": +1, "held": 0}',
-        'HoldState.COMMITTED: {"available": 0, "held": 0}',
+        "inventory.dynamodb.stock",
+        'HoldState.COMMITTED: {"available": +1, "held": 0, "waiting": -1}',
+        'HoldState.COMMITTED: {"available": 0, "held": 0, "waiting": -1}',
         "cancel",
     ),
     Bug(
@@ -43,9 +39,9 @@ BUGS = (
     ),
     Bug(
         "an order that is being cancelled can be edited",
-        "orders.model",
-        "        if self.status is not OrderStatus.CONFIRMED:\n"
-        "            raise OrderTransitionError(self.order_id, self.status, OrderStatus.EDITING)\n",
+        "orders.model.editing",
+        "    if order.status is not OrderStatus.CONFIRMED:\n"
+        "        raise OrderTransitionError(order.order_id, order.status, OrderStatus.EDITING)\n",
         "",
         "bought: cancel and edit",
     ),

@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from orders.model import _NEXT, OrderStatus
+from orders.model import OrderStatus
+from orders.model.status import NEXT
 from tests.simulation.aws.tables import Change
 from tests.simulation.flows import Flow, Scene
 from tests.simulation.world.world import PREFIX, World
@@ -108,7 +109,7 @@ class Watch:
             return
         old = from_item(change.old)
         before, after = OrderStatus(old["status"]), OrderStatus(new["status"])
-        allowed = before == after or after in _NEXT[before]
+        allowed = before == after or after in NEXT[before]
         _require(allowed, "I7", f"{order_id}: {before} became {after}")
         _require(new["version"] >= old["version"], "I7", f"{order_id}: an older version")
 

@@ -12,7 +12,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 
@@ -49,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     if asked.play:
         return replay(asked.play, asked.plan, asked.schedule, asked.seed)
-    return explore(asked.seconds, Console())
+    # Where nobody looks on, the tables are as wide as they need to be.
+    console = Console()
+    return explore(asked.seconds, console if console.is_terminal else Console(width=160))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,21 +119,25 @@ def explore(seconds: int, console: Console) -> int:
     for worker in workers:
         worker.join()
     _print(total, hunts, skipped, time.monotonic() - began, console)
-    return 1 if total.findings or any(one.finding is None for one in hunts) else 0
+    failed = any(worker.exitcode for worker in workers)
+    return 1 if failed or total.findings or any(one.finding is None for one in hunts) else 0
 
 
 def _all_work() -> Iterator[Work]:
-    yield from (("faults", name) for name in FLOWS)
     yield from (("bug", bug.name) for bug in BUGS)
+    yield from (("faults", name) for name in FLOWS)
     yield from (("meeting", name) for name in meetings())
 
 
 def _work(to_do: Queue[Work | None], done: Queue[Done | None], until: float) -> None:
-    with World.opened() as world, seldom_collected():
-        while (work := to_do.get()) is not None:
-            if time.monotonic() < until:
-                done.put(_do(work, world))
-    done.put(None)
+    try:
+        with World.opened() as world, seldom_collected():
+            while (work := to_do.get()) is not None:
+                if time.monotonic() < until:
+                    done.put(_do(work, world))
+    finally:
+        # Also where it failed: whoever gathers waits for this.
+        done.put(None)
 
 
 def _do(work: Work, world: World) -> Done:
@@ -202,29 +208,20 @@ def _print(
 
 
 def _matrix(total: Report) -> Table:
-    """Lay out how many histories each flow had with each fault."""
-    columns: list[tuple[str, Callable[[Counter[str]], int]]] = [
-        (_head(fault), lambda row, fault=fault: row[fault])  # type: ignore[misc]
-        for fault in Fault
-    ]
-    columns.append(("sched- ules", lambda row: row["schedule"]))
-    table = Table(title="Histories, by flow and fault", caption="violations in the last column")
-    table.add_column("flow")
-    table.add_column("sites", justify="right")
-    for head, _ in columns:
-        table.add_column(head, justify="right")
-    table.add_column("!", justify="right")
+    """Lay out how many histories each fault had with each flow."""
     flows = list(dict.fromkeys(flow for flow, _ in total.histories))
+    table = Table(title="Histories, by fault and flow")
+    table.add_column("", no_wrap=True)
     for flow in flows:
-        row = Counter({kind: n for (one, kind), n in total.histories.items() if one == flow})
-        found = sum(one.played.split(":")[0] == flow for one in total.findings)
-        cells = [str(count(row) or "") for _, count in columns]
-        table.add_row(flow, str(total.sites[flow] or ""), *cells, str(found))
+        table.add_column(flow, justify="right")
+    table.add_row("sites", *[str(total.sites[flow] or "") for flow in flows], end_section=True)
+    for kind in (*Fault, "schedule"):
+        counts = [total.histories[flow, kind] for flow in flows]
+        table.add_row(kind.replace("_", " "), *[str(count or "") for count in counts])
+    found = Counter(finding.played.partition(":")[0] for finding in total.findings)
+    table.add_section()
+    table.add_row("violations", *[str(found[flow]) for flow in flows])
     return table
-
-
-def _head(fault: Fault) -> str:
-    return fault.replace("_", " ").replace("execution", "exec.")
 
 
 def _bugs(hunts: list[Hunt]) -> Table:
@@ -235,7 +232,7 @@ def _bugs(hunts: list[Hunt]) -> Table:
     table.add_column("found by")
     for one in sorted(hunts, key=lambda hunt: hunt.bug.name):
         told = (one.finding or "NOT FOUND").splitlines()[-1].strip()
-        table.add_row(one.bug.name, one.bug.found_by, str(one.histories), told[:70])
+        table.add_row(one.bug.name, one.bug.found_by, str(one.histories), told[:90])
     return table
 
 

@@ -16,7 +16,7 @@ from tests.simulation.world.world import World
 
 SOON = (
     "units are held that are not there",
-    "the check of stock is a read before the write",
+    "the last units are sold to two who come at once",
     "what was sold stays sold when its order is cancelled",
     "the last to write an order wins",
     "an order that is being cancelled can be edited",

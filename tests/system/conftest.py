@@ -91,6 +91,18 @@ def at() -> Iterator[Callable[[timedelta], None]]:
     set_clock(None)
 
 
+@pytest.fixture
+def later() -> Iterator[Callable[[timedelta], None]]:
+    """Move the shop's clock forward."""
+
+    def move(by: timedelta) -> None:
+        at = utc_now() + by
+        set_clock(lambda: at)
+
+    yield move
+    set_clock(None)
+
+
 @pytest.fixture(scope="module")
 def wire(stack: LocalStack) -> Wire:
     return Wire(stack)

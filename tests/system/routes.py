@@ -143,10 +143,30 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
             }
         ],
     },
-    ("POST", "/v1/stock/batch"): {"lines": [{"sku": "MUG", "on_hand": 5}], "reason": "counted"},
-    ("POST", "/v1/stock/{sku}/receipts"): {"quantity": 5, "reason": "delivered"},
-    ("POST", "/v1/stock/{sku}/adjustments"): {"delta": -1, "reason": "broken"},
-    ("PUT", "/v1/stock/{sku}/count"): {"on_hand": 5, "reason": "counted"},
+    ("POST", "/v1/stock/batch"): {
+        "lines": [{"sku": "MUG", "on_hand": 5}],
+        "reason": "counted",
+        "code": "stocktaking",
+        "warehouse": "main",
+    },
+    ("POST", "/v1/stock/{sku}/receipts"): {
+        "quantity": 5,
+        "reason": "delivered",
+        "code": "delivery",
+        "warehouse": "main",
+    },
+    ("POST", "/v1/stock/{sku}/adjustments"): {
+        "delta": -1,
+        "reason": "broken",
+        "code": "damaged",
+        "warehouse": "main",
+    },
+    ("PUT", "/v1/stock/{sku}/count"): {
+        "on_hand": 5,
+        "reason": "counted",
+        "code": "stocktaking",
+        "warehouse": "main",
+    },
     ("PUT", "/v1/stock/{sku}/keeping"): {
         "shards": 4,
         "low_at": 20,

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.system.books import agree, items
+from tests.system.books import items
+from tests.system.edits import PRICE, UNCHANGED, Bought
 from tests.system.faults import (
     Fault,
     Faults,
@@ -30,9 +30,6 @@ from tests.system.faults import (
     run_whole,
 )
 from tests.system.kinds import ALWAYS, Shop
-from tests.system.shopper import Person
-
-PRICE = 1250
 
 # What an order passes through when units are added to it, each step once but for reading the edit.
 BEFORE_THE_PIVOT = [
@@ -61,76 +58,12 @@ UNDO = [
 # Whose calls of AWS no edit that only takes out makes.
 NEW = [OWN[2], OWN[3], OWN[4], OWN[5], OWN[6]]
 
-_keys = itertools.count(1)
-
-
-class Bought:
-    """Two of a product are bought and confirmed; their buyer wants one more."""
-
-    def __init__(self, shop: Shop) -> None:
-        self.town = shop.town
-        self.buyer, self.order_id, self.sku = shop.sells("approved")
-
-    def edited(
-        self,
-        *,
-        by: Person | None = None,
-        key: str | None = None,
-        total: int = 3 * PRICE,
-        method: str | None = None,
-        **quantities: int,
-    ) -> httpx.Response:
-        """Ask for new quantities (`_` stands for `-`), or for a third of what was bought."""
-        wanted = {sku.replace("_", "-"): units for sku, units in quantities.items()}
-        body: dict[str, Any] = {
-            "lines": [
-                {"sku": sku, "quantity": units} for sku, units in (wanted or {self.sku: 3}).items()
-            ],
-            "expected_total": {"amount_minor": total, "currency": "GBP"},
-        }
-        if method is not None:
-            body["payment_method"] = method
-        path = f"/v1/orders/{self.order_id}/edits"
-        return (by or self.buyer).post(path, body, Idempotency_Key=key or f"add-{next(_keys)}")
-
-    def cancelled(self) -> httpx.Response:
-        return self.buyer.post(f"/v1/orders/{self.order_id}/cancellation", {})
-
-    def picked(self) -> httpx.Response:
-        return self.town.admin.post(f"/v1/shipments/{self.order_id}/pick")
-
-    @property
-    def order(self) -> dict[str, Any]:
-        order: dict[str, Any] = self.buyer.get(f"/v1/orders/{self.order_id}").json()
-        return order
-
-    @property
-    def edit(self) -> tuple[str, str | None]:
-        """Tell how the latest edit ended, and why."""
-        edit = self.order["edit"]
-        return edit["status"], edit["reason"]
-
-    def ends(self, *, added: str | None = None, set_aside: bool = False) -> str:
-        self.town.settles()
-        return agree(
-            self.town, self.buyer, self.order_id, sku=self.sku, added=added, set_aside=set_aside
-        )
-
-    @property
-    def stands(self) -> tuple[int, int, int]:
-        """Tell how many units it has, what it comes to, and what went back."""
-        order = self.order
-        units = sum(line["quantity"] for line in order["lines"])
-        return units, order["total"]["amount_minor"], order["refunded"]["amount_minor"]
-
-
-UNCHANGED = (2, 2 * PRICE, 0)
 ONE_MORE = (3, 3 * PRICE, 0)
 
 
 @pytest.fixture
 def bought(shop: Shop) -> Bought:
-    return Bought(shop)
+    return Bought(shop, wants=3)
 
 
 class TestMoreUnits:
@@ -327,7 +260,7 @@ class TestRefused:
         assert bought.stands == ONE_MORE
 
     def test_the_last_units_are_sold_once_to_edits_and_checkouts_at_once(self, shop: Shop) -> None:
-        orders = [Bought(shop) for _ in range(4)]
+        orders = [Bought(shop, wants=3) for _ in range(4)]
         shop.town.sells("ADD-RARE", on_hand=2, amount_minor=100)
 
         def wants(order: Bought) -> None:
@@ -362,7 +295,7 @@ def test_a_function_that_dies_at_any_call_of_aws_adds_once(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=3)
         faults.at_call(step, number, dies_after)
 
         bought.edited()
@@ -379,7 +312,7 @@ def test_an_execution_overtaken_at_any_call_of_aws_adds_once(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=3)
 
         def the_other_runs_whole(call: Callable[[], Any]) -> Any:
             run_whole(shop.town, bought.order_id)  # noqa: B023
@@ -400,7 +333,7 @@ def test_an_order_cancelled_at_any_call_of_its_edit_gives_everything_back(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=3)
 
         def cancel(call: Callable[[], Any]) -> Any:
             bought.cancelled()  # noqa: B023
@@ -472,7 +405,7 @@ def test_a_function_that_dies_at_any_call_of_the_undo_gives_back_once(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=3)
         faults.at_call(step, number, dies_after)
 
         bought.edited(method="pm_capture_refused")
@@ -508,7 +441,7 @@ def test_a_parcel_packed_at_any_call_of_the_edit_has_what_its_order_has(
     """Packed before it was held back, the order stays as it was; afterwards it is one more."""
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=3)
         packed: list[tuple[int, int]] = []
 
         def pack(call: Callable[[], Any]) -> Any:

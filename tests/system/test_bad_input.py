@@ -7,11 +7,12 @@ import functools
 import gzip
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import boto3
 import pytest
+from pydantic import BaseModel
 
 from tests.system.routes import (
     BODIES,
@@ -261,6 +262,8 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_stored(
         for what, raw in nasty.items():
             if isinstance(value, bool) and raw == "true":
                 continue
+            if raw == "null" and may_be_null(send.spec.body, at):
+                continue
             answer = send(with_raw(BODIES[route], at, raw))
 
             if refused_products(answer):
@@ -271,6 +274,12 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_stored(
                 "invalid_request",
                 "body_too_large",
             ), (at, what)
+
+
+def may_be_null(body: type[BaseModel] | None, at: tuple[str | int, ...]) -> bool:
+    """Tell whether null says of one of the body's own fields that it is left out."""
+    field = body.model_fields[str(at[0])] if body and len(at) == 1 else None
+    return field is not None and type(None) in get_args(field.annotation)
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=named)

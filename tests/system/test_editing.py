@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.system.books import agree, items
+from tests.system.edits import PRICE, UNCHANGED, Bought
 from tests.system.faults import (
     Fault,
     Faults,
@@ -31,9 +32,7 @@ from tests.system.faults import (
     run_whole,
 )
 from tests.system.kinds import ALWAYS, Shop
-from tests.system.shopper import Person, Town
-
-PRICE = 1250
+from tests.system.shopper import Town
 
 # What an order passes through when it is edited.
 EDITING = [
@@ -50,68 +49,12 @@ EDITING = [
 ]
 OWN = EDITING[2:9]
 
-_keys = itertools.count(1)
-
-
-class Bought:
-    """Two of a product are bought and confirmed; their buyer wants fewer."""
-
-    def __init__(self, shop: Shop) -> None:
-        self.town = shop.town
-        self.buyer, self.order_id, self.sku = shop.sells("approved")
-
-    def edited(
-        self,
-        quantity: int = 1,
-        *,
-        by: Person | None = None,
-        key: str | None = None,
-        total: int | None = None,
-    ) -> httpx.Response:
-        body = {
-            "lines": [{"sku": self.sku, "quantity": quantity}],
-            "expected_total": {
-                "amount_minor": PRICE * quantity if total is None else total,
-                "currency": "GBP",
-            },
-        }
-        path = f"/v1/orders/{self.order_id}/edits"
-        key = key or f"edit-{next(_keys)}"
-        return (by or self.buyer).post(path, body, Idempotency_Key=key)
-
-    def cancelled(self) -> httpx.Response:
-        return self.buyer.post(f"/v1/orders/{self.order_id}/cancellation", {})
-
-    def picked(self) -> httpx.Response:
-        return self.town.admin.post(f"/v1/shipments/{self.order_id}/pick")
-
-    def dispatched(self) -> httpx.Response:
-        return self.town.admin.post(f"/v1/shipments/{self.order_id}/dispatch")
-
-    @property
-    def order(self) -> dict[str, Any]:
-        order: dict[str, Any] = self.buyer.get(f"/v1/orders/{self.order_id}").json()
-        return order
-
-    def ends(self) -> str:
-        self.town.settles()
-        return agree(self.town, self.buyer, self.order_id, sku=self.sku)
-
-    @property
-    def stands(self) -> tuple[int, int, int]:
-        """Tell how many units it has, what it comes to, and what went back."""
-        order = self.order
-        units = sum(line["quantity"] for line in order["lines"])
-        return units, order["total"]["amount_minor"], order["refunded"]["amount_minor"]
-
-
-UNCHANGED = (2, 2 * PRICE, 0)
 ONE_LESS = (1, PRICE, PRICE)
 
 
 @pytest.fixture
 def bought(shop: Shop) -> Bought:
-    return Bought(shop)
+    return Bought(shop, wants=1)
 
 
 class TestFewerUnits:
@@ -309,7 +252,7 @@ def test_a_function_that_fails_at_any_call_of_aws_edits_once(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=1)
         faults.at_call(step, number, fault)
 
         bought.edited()
@@ -326,7 +269,7 @@ def test_an_execution_overtaken_at_any_call_of_aws_edits_once(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=1)
 
         def the_other_runs_whole(call: Callable[[], Any]) -> Any:
             run_whole(shop.town, bought.order_id)  # noqa: B023
@@ -414,7 +357,7 @@ def test_an_order_cancelled_at_any_call_of_its_edit_gives_everything_back(
 ) -> None:
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=1)
 
         def cancel(call: Callable[[], Any]) -> Any:
             bought.cancelled()  # noqa: B023
@@ -439,7 +382,7 @@ def test_a_parcel_packed_at_any_call_of_the_edit_has_what_its_order_has(
     """Packed before it was held back, the order stays as it was; afterwards it is one less."""
     for number in itertools.count():
         faults.clear()
-        bought = Bought(shop)
+        bought = Bought(shop, wants=1)
         packed: list[tuple[int, int]] = []
 
         def pack(call: Callable[[], Any]) -> Any:

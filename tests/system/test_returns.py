@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +29,6 @@ from tests.system.faults import (
 )
 from tests.system.parcels import Bought, bought
 from tests.system.shopper import Town
-from tradepost.kernel.clock import set_clock, utc_now
 
 STEPS = [
     "shipping-read_return",
@@ -114,16 +113,6 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> StepFaults:
     faults = StepFaults()
     monkeypatch.setattr(boundaries, "_interceptor", faults)
     return faults
-
-
-@pytest.fixture
-def later() -> Iterator[Callable[[timedelta], None]]:
-    def move(by: timedelta) -> None:
-        at = utc_now() + by
-        set_clock(lambda: at)
-
-    yield move
-    set_clock(None)
 
 
 class Returned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,20 +9,7 @@ import jwt
 import pytest
 
 from tests.system.shopper import Person, Town
-from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform import aws
-
-
-@pytest.fixture
-def later() -> Iterator[Any]:
-    """Move the shop's clock forward."""
-
-    def move(by: timedelta) -> None:
-        at = utc_now() + by
-        set_clock(lambda: at)
-
-    yield move
-    set_clock(None)
 
 
 def quoted(buyer: Person, **wanted: Any) -> dict[str, dict[str, Any]]:

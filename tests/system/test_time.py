@@ -26,7 +26,7 @@ from tradepost.platform import aws
 
 # More often than any step is tried.
 ALWAYS = 20
-RECONCILIATION = "tradepost-local-ops-reconcile_lately"
+RECONCILIATIONS = ("reconcile_lately", "reconcile_days")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -34,10 +34,16 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def stack() -> Iterator[LocalStack]:
     # The tokens of the local stack are signed by this clock, too, so any day will do.
     with LocalStack(ROOT, clock=Clock(NOON.timestamp(), stands=True)) as started:
-        # It writes down each of its runs, and so has something to do each hour, whatever happens.
-        started.pump.switch(RECONCILIATION, on=False)
+        # They write down each of their runs, and so have something to do whatever happens.
+        reconcile(started, on=False)
         yield started
     aws.forget_clients()
+
+
+def reconcile(stack: LocalStack, *, on: bool) -> None:
+    """Switch the schedules of the reconciliation on or off."""
+    for name in RECONCILIATIONS:
+        stack.pump.switch(f"tradepost-local-ops-{name}", on=on)
 
 
 @pytest.fixture
@@ -247,7 +253,7 @@ def test_passing_over_idle_calls_of_schedules_leaves_out_none_that_does_somethin
     town: Town, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same hour twice: with every call of every minute, and with those that are made."""
-    town.stack.pump.switch(RECONCILIATION, on=True)
+    reconcile(town.stack, on=True)
     observed = idleness.observed
     made: list[float] = []
     working: list[float] = []
@@ -279,7 +285,7 @@ def test_passing_over_idle_calls_of_schedules_leaves_out_none_that_does_somethin
     ended = an_hour(passes_over=False)
     every_call, those_that_did_something = len(made), list(working)
     ended_alike = an_hour(passes_over=True)
-    town.stack.pump.switch(RECONCILIATION, on=False)
+    reconcile(town.stack, on=False)
 
     assert len(made) < every_call / 5
     assert working == those_that_did_something

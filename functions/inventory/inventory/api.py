@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from inventory.model import (
     MAIN_WAREHOUSE,
@@ -16,6 +16,7 @@ from inventory.model import (
     StockLevel,
     Warehouse,
 )
+from inventory.model.stock import SHARDS
 from tradepost.platform.bodies import RequestModel, View, shown_as
 
 SKU = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
@@ -24,6 +25,18 @@ WarehouseCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Units = Annotated[int, Field(ge=0, le=QUANTITY_MAX)]
 
 _BATCH_LINES_MAX = 100
+
+
+def _offered(shards: int) -> int:
+    if shards not in SHARDS:
+        raise ValueError("one of " + ", ".join(str(number) for number in SHARDS))
+    return shards
+
+
+# Not a Literal: to that, true is 1.
+ShardCount = Annotated[
+    int, AfterValidator(_offered), Field(json_schema_extra={"enum": list(SHARDS)})
+]
 
 
 class Receipt(RequestModel):
@@ -70,7 +83,7 @@ class Keeping(RequestModel):
 
     model_config = shown_as(shards=4, low_at=20, backorders_max=100, reason="the autumn sale")
 
-    shards: Literal[1, 4, 16] = 1
+    shards: ShardCount = 1
     low_at: Units | None = None
     backorders_max: Units | None = None
     reason: Note

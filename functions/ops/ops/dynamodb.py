@@ -24,7 +24,13 @@ from botocore.exceptions import ClientError
 from ops.model import Listing, Position
 from ops.ports import Turn
 from ops.runs import Progress, Run, RunKind
-from tradepost.kernel.clock import epoch_seconds, from_text, to_text
+from tradepost.kernel.clock import (
+    epoch_seconds,
+    from_text,
+    from_text_if_any,
+    to_text,
+    to_text_if_any,
+)
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
 from tradepost.platform.lease import FENCE, IS_MINE, LeaseLock, LeaseLostError, enter
 
@@ -148,7 +154,7 @@ def _to_run(item: Item) -> Run:
         start=from_text(item["start"]),
         end=from_text(item["end"]),
         begun_at=from_text(item["begun_at"]),
-        ended_at=_moment(item["ended_at"]),
+        ended_at=from_text_if_any(item["ended_at"]),
         compared=item["compared"],
         left=item["left"],
         begun=item["begun"],
@@ -159,7 +165,7 @@ def _to_run(item: Item) -> Run:
 def _progress_item(progress: Progress) -> Item:
     until = progress.compared_until
     return {
-        "compared_until": to_text(until) if until else None,
+        "compared_until": to_text_if_any(until),
         "run": _run_item(progress.run) if progress.run else None,
         # Where a listing goes on is its owner's to say, whatever it is made of.
         "position": json.dumps(
@@ -173,11 +179,7 @@ def _to_progress(item: Item) -> Progress:
         return Progress()
     position = json.loads(item["position"])
     return Progress(
-        _moment(item["compared_until"]),
+        from_text_if_any(item["compared_until"]),
         _to_run(item["run"]) if item["run"] else None,
         Position(Listing(position["listing"]), position["after"]),
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return from_text(text) if text else None

@@ -56,7 +56,7 @@ from orders.model import (
 )
 from orders.ports import Search
 from tradepost.contracts.event import Event
-from tradepost.kernel.clock import from_text, to_text
+from tradepost.kernel.clock import from_text, from_text_if_any, to_text, to_text_if_any
 from tradepost.kernel.errors import StaleError
 from tradepost.kernel.money import Money
 from tradepost.platform.due import BUCKETS, DueIndex
@@ -451,8 +451,8 @@ def _to_item(order: Order) -> Item:
         "placed_at": to_text(order.placed_at),
         "placed_on": order.placed_at.date().isoformat(),
         "updated_at": to_text(order.updated_at),
-        "waits_until": _moment(order.waits_until),
-        "confirmed_at": _moment(order.confirmed_at),
+        "waits_until": to_text_if_any(order.waits_until),
+        "confirmed_at": to_text_if_any(order.confirmed_at),
         "cancel_requested": order.cancel_requested,
         "parked_from": order.parked_from,
         "parked_because": order.parked_because,
@@ -463,10 +463,6 @@ def _to_item(order: Order) -> Item:
     if order.due_at is not None:
         item |= UNFINISHED.keys("UNFINISHED", order.order_id, order.due_at)
     return item
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return to_text(moment) if moment else None
 
 
 def _to_order(item: Item) -> Order:
@@ -488,8 +484,8 @@ def _to_order(item: Item) -> Order:
         prices_include_tax=item.get("prices_include_tax", True),
         promotions=tuple(item.get("promotions", ())),
         refunded_minor=item["refunded_minor"],
-        waits_until=from_text(item["waits_until"]) if item["waits_until"] else None,
-        confirmed_at=from_text(item["confirmed_at"]) if item["confirmed_at"] else None,
+        waits_until=from_text_if_any(item["waits_until"]),
+        confirmed_at=from_text_if_any(item["confirmed_at"]),
         cancel_requested=item["cancel_requested"],
         parked_from=OrderStatus(item["parked_from"]) if item["parked_from"] else None,
         parked_because=item["parked_because"],

@@ -1,8 +1,7 @@
-"""A stockroom of one table, and threads that take turns often."""
+"""A stockroom of one table."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,11 +31,3 @@ def warehouses(client: Any) -> DynamoDBWarehouses:
     for code, country, priority in (("leeds", "GB", 20), ("lille", "FR", 20), ("lyon", "FR", 10)):
         opened.put(Warehouse(code, code.title(), country, priority, is_open=True), None)
     return opened
-
-
-@pytest.fixture
-def often_switching() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)

@@ -73,6 +73,12 @@ def adds(
     )
 
 
+def level(stock: DynamoDBStock, sku: str = "MUG") -> tuple[int, int]:
+    """Tell how many units of a SKU are available, and how many held."""
+    found = stock.shelves([sku])[sku].level
+    return found.available, found.held
+
+
 def table_items(client: Any) -> list[dict[str, Any]]:
     pages = client.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
     return [from_item(item) for page in pages for item in page["Items"]]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +15,7 @@ from inventory.dynamodb import DynamoDBStock
 from inventory.model import HoldLine, HoldLostError, HoldReleasedError, HoldState
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
 from inventory.use_cases import holds as holds_module
-from tests.integration.inventory.stockroom import adds, reserves
-from tests.integration.tables import tables
+from tests.integration.inventory.stockroom import adds, level, reserves
 from tradepost.kernel.errors import IdempotencyMismatchError
 from tradepost.platform.dynamodb import from_item
 
@@ -41,24 +39,10 @@ class Standing:
 
 
 @pytest.fixture
-def client() -> Iterator[Any]:
-    with tables("inventory") as dynamodb:
-        yield dynamodb
-
-
-@pytest.fixture
 def stock(client: Any) -> DynamoDBStock:
     stock = DynamoDBStock(client, "inventory")
     use_cases.count_stock({"MUG": 10, "LAMP": 10}, reason="opening", stock=stock)
     return stock
-
-
-@pytest.fixture
-def often_switching() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def holds(stock: DynamoDBStock, order_id: str = "ord_1", **lines: int) -> None:
@@ -68,11 +52,6 @@ def holds(stock: DynamoDBStock, order_id: str = "ord_1", **lines: int) -> None:
 
 def sweeps(stock: DynamoDBStock, orders: Standing, at: datetime = PAST_DUE) -> int:
     return use_cases.sweep_holds(stock=stock, orders=orders, now=lambda: at)
-
-
-def level(stock: DynamoDBStock, sku: str = "MUG") -> tuple[int, int]:
-    found = stock.shelves([sku])[sku].level
-    return found.available, found.held
 
 
 def ledger(client: Any, sku: str = "MUG") -> tuple[int, int]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,21 +19,9 @@ from inventory.model import (
     OutOfStockError,
 )
 from inventory.use_cases import HOLD_CHUNK_LINES_MAX
-from tests.integration.inventory.stockroom import adds, reserves
-from tests.integration.tables import tables
+from tests.integration.inventory.stockroom import adds, level, reserves
 from tradepost.kernel.errors import IdempotencyMismatchError, StaleError
 from tradepost.platform.dynamodb import from_item
-
-
-@pytest.fixture
-def client() -> Iterator[Any]:
-    with tables("inventory") as dynamodb:
-        yield dynamodb
-
-
-@pytest.fixture
-def stock(client: Any) -> DynamoDBStock:
-    return DynamoDBStock(client, "inventory")
 
 
 @pytest.fixture
@@ -52,14 +38,6 @@ def take_back(stock: DynamoDBStock, edit: int, **left: int) -> None:
     use_cases.take_back("ord_1", edit, lines, stock=stock)
 
 
-@pytest.fixture
-def often_switching() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
-
-
 def counted(stock: DynamoDBStock, **on_hand: int) -> None:
     use_cases.count_stock(on_hand, reason="opening", stock=stock)
 
@@ -67,11 +45,6 @@ def counted(stock: DynamoDBStock, **on_hand: int) -> None:
 def reserve(stock: DynamoDBStock, order_id: str, **lines: int) -> None:
     wanted = [HoldLine(sku, quantity) for sku, quantity in lines.items()]
     reserves(stock, order_id, wanted)
-
-
-def level(stock: DynamoDBStock, sku: str) -> tuple[int, int]:
-    found = stock.shelves([sku])[sku].level
-    return found.available, found.held
 
 
 def ledger_sums(client: Any) -> dict[str, tuple[int, int]]:

@@ -44,12 +44,3 @@ def dynamodb(stack: LocalStack) -> Any:
 @pytest.fixture
 def table(stack: LocalStack) -> str:
     return os.environ["COUNTER_TABLE"]
-
-
-@pytest.fixture
-def often_switching() -> Iterator[None]:
-    """Let threads interrupt one another a thousand times more often, to lay races bare."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from infra.package.archive import unzip
+from tests.integration.packaging.roles import statements
 from tests.stripe_emulator.running import API_KEY, running
 
 # Everything that is asked of Stripe, by an interpreter that sees nothing but what was packaged.
@@ -71,7 +72,7 @@ def test_stripe_s_key_is_read_by_payments_alone_and_by_its_name(layout, template
     readers = {
         context: statement["Resource"]["Fn::Sub"]
         for context in layout.contexts()
-        for statement in _statements(template(context))
+        for statement in statements(template(context))
         if statement["Sid"] == "ReadStripeKey"
     }
 
@@ -85,13 +86,3 @@ def test_there_is_a_key_only_where_stripe_is_chosen(template):
     assert data["Resources"]["StripeSecret"]["Condition"] == "PaysWithStripe"
     assert data["Parameters"]["PaymentProvider"]["Default"] == "simulator"
     assert json.dumps(template("payments")).count("sk_") == 0
-
-
-def _statements(template):
-    return [
-        statement
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::IAM::Role"
-        for policy in resource["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]

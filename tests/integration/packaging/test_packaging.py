@@ -14,6 +14,7 @@ import pytest
 from infra.package.build import build
 from infra.package.chalice_project import load_app
 from infra.package.layout import Layout, PackagingError, this_machine
+from tests.integration.packaging.roles import statements
 
 # What AWS itself does not let a policy narrow down.
 NAMELESS_RESOURCES = {"SendTraces", "FindOwnStream"}
@@ -224,14 +225,14 @@ def test_only_who_starts_a_state_machine_may_start_it(layout, template):
     }
 
     for context in layout.contexts():
-        for statement in _statements(template(context)):
+        for statement in statements(template(context)):
             if "states:StartExecution" in statement["Action"]:
                 assert [one["Ref"] for one in statement["Resource"]] == starters[context]
 
 
 def test_a_table_is_used_by_its_own_context(layout, template):
     for context in layout.contexts():
-        for statement in _statements(template(context)):
+        for statement in statements(template(context)):
             if statement.get("Sid") == "UseTables":
                 tables = {one["Ref"] for one in statement["Resource"] if "Ref" in one}
                 assert tables <= {f"{context.title()}TableArn", "SimulatorsTableArn"}
@@ -240,7 +241,7 @@ def test_a_table_is_used_by_its_own_context(layout, template):
 def test_pictures_are_put_where_they_belong_by_the_catalogue_alone(layout, template):
     rights = {
         (action, json.dumps(statement["Resource"]))
-        for statement in _statements(template("catalog"))
+        for statement in statements(template("catalog"))
         for action in statement["Action"]
         if action.startswith("s3:")
     }
@@ -258,19 +259,9 @@ def _contexts_allowed(layout, template, action):
     return {
         context
         for context in layout.contexts()
-        for statement in _statements(template(context))
+        for statement in statements(template(context))
         if action in statement["Action"]
     }
-
-
-def _statements(template):
-    return [
-        statement
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::IAM::Role"
-        for policy in resource["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
 
 
 def test_a_browser_is_told_the_headers_that_the_api_takes_and_gives(layout, template):

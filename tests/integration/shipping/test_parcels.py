@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,14 +66,6 @@ class PaidOrders:
 
     def total_of(self, order_id: str) -> Money | None:
         return PAID
-
-
-@pytest.fixture
-def often_switching() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
 
 
 class House:

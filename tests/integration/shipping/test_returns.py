@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -134,14 +132,6 @@ def desk(shipments: DynamoDBShipments, returns: DynamoDBReturns, carrier: QuietC
         "ord_1", ScanEvent.DELIVERED, shipments=shipments, now=lambda: delivered
     )
     return Desk(shipments, returns)
-
-
-@pytest.fixture
-def often_switching() -> Iterator[None]:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def test_a_return_is_asked_for_once_per_key(client: Any, desk: Desk) -> None:

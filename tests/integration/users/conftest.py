@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,7 @@ import yaml
 from moto.core.botocore_stubber import BotocoreStubber
 
 import users.passwords
-from tradepost.kernel.clock import set_clock
+from tradepost.kernel.clock import set_clock, utc_now
 from tradepost.platform import auth, aws
 from tradepost.platform.logger import logger
 
@@ -180,6 +181,17 @@ def _authorize(authorization: str) -> dict[str, str] | None:
             return None
         raise
     return {"principalId": policy["principalId"], **policy["context"]}
+
+
+@pytest.fixture
+def later() -> Callable[[timedelta], None]:
+    """Move the clock forward; the next test has the machine's own."""
+
+    def advance(by: timedelta) -> None:
+        moment = utc_now() + by
+        set_clock(lambda: moment)
+
+    return advance
 
 
 @pytest.fixture

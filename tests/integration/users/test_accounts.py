@@ -151,22 +151,6 @@ def test_no_route_grants_a_role(api):
     assert granting == []
 
 
-# What others ask
-
-
-def test_notifications_learn_where_to_write(api):
-    user_id = api.register().body["user_id"]
-
-    assert api.invoke("contact", {"user_id": user_id}) == {
-        "email": "mia@example.com",
-        "name": "Mia Holmgren",
-    }
-
-
-def test_an_account_that_never_was_has_no_address(api):
-    assert api.invoke("contact", {"user_id": "usr_nobody"}) == {"email": None}
-
-
 def test_the_event_is_published_and_leaves_the_outbox(api):
     user_id = api.register().body["user_id"]
     queue = _queue_of_everything()

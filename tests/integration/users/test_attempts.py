@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -22,15 +21,6 @@ QUARTER = timedelta(minutes=15)
 def at_the_beginning_of_a_window() -> None:
     moment = utc_now().replace(minute=0, second=1)
     set_clock(lambda: moment)
-
-
-@pytest.fixture
-def later() -> Callable[[timedelta], None]:
-    def advance(by: timedelta) -> None:
-        moment = utc_now() + by
-        set_clock(lambda: moment)
-
-    return advance
 
 
 def guess(api: UsersAPI, email: str = "mia@example.com", **known: str) -> Answer:

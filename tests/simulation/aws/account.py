@@ -70,6 +70,8 @@ class Account:
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Do what a client's method asks for. Raises ClientError as botocore would."""
+        if service not in self._services:
+            raise NotModelledError(f"{service}.{operation}")
         return self._services[service](operation, parameters)
 
     def mark(self) -> Any:

@@ -24,12 +24,20 @@ from tests.simulation.aws.topics import SNS, Subscription, Topic
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 
-_PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
+_PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::URLSuffix": "amazonaws.com",
+}
 # They watch, permit or describe; no function's call meets them.
 _WITHOUT_PART = (
     "AWS::CloudWatch::",
     "AWS::IAM::",
     "AWS::Logs::",
+    # Pictures: no flow puts one in.
+    "AWS::CloudFront::",
+    "AWS::S3::",
     "AWS::SES::",
     "AWS::SQS::QueuePolicy",
 )
@@ -64,11 +72,11 @@ class _Stack:
                 for name, described in template.get("Parameters", {}).items()
             },
         }
-        conditions = template.get("Conditions", {})
+        self._conditions = template.get("Conditions", {})
         self._resources = {
             name: resource
             for name, resource in template["Resources"].items()
-            if "Condition" not in resource or self._holds(conditions[resource["Condition"]])
+            if "Condition" not in resource or self._holds(self._conditions[resource["Condition"]])
         }
 
     def create_in(self, account: Account) -> dict[str, str]:
@@ -110,6 +118,8 @@ class _Stack:
                 return self._attribute(name, attribute)
             case [("Fn::Sub", str(text))]:
                 return re.sub(r"\$\{([\w:.]+)\}", lambda found: self._substituted(found[1]), text)
+            case [("Fn::If", [condition, one, other])]:
+                return self._resolved(one if self._holds(self._conditions[condition]) else other)
             case [("Fn::ImportValue", name)]:
                 return f"imported:{self._resolved(name)}"
         return {key: self._resolved(member) for key, member in value.items()}
@@ -122,7 +132,7 @@ class _Stack:
     def _reference(self, logical: str) -> str:
         name = self._name(logical)
         kind = self._resources[logical]["Type"]
-        return name if kind in ("AWS::DynamoDB::Table", "AWS::KMS::Key") else _arn(kind, name)
+        return name if kind in _REFERRED_TO_BY_NAME else _arn(kind, name)
 
     def _attribute(self, logical: str, attribute: str) -> str:
         name = self._name(logical)
@@ -134,10 +144,14 @@ class _Stack:
                 return f"{arn}/stream/1"
             case "QueueName":
                 return name
+            case _ if self._resources[logical]["Type"].startswith(_WITHOUT_PART):
+                return f"{name}.{attribute}"
         raise NotModelledError(f"GetAtt {logical}.{attribute}")
 
 
+_REFERRED_TO_BY_NAME = frozenset({"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::S3::Bucket"})
 _SERVICES = {
+    "AWS::S3::Bucket": "s3:::{2}",
     "AWS::DynamoDB::Table": "dynamodb:{}:{}:table/{}",
     "AWS::IAM::Role": "iam:{}:{}:role/{}",
     "AWS::KMS::Key": "kms:{}:{}:key/{}",
@@ -150,7 +164,7 @@ _SERVICES = {
 
 
 def _arn(kind: str, name: str) -> str:
-    return "arn:aws:" + _SERVICES[kind].format(REGION, ACCOUNT, name)
+    return "arn:aws:" + _SERVICES.get(kind, "other:{}:{}:{}").format(REGION, ACCOUNT, name)
 
 
 def _create(kind: str, name: str, properties: Mapping[str, Any], account: Account) -> None:

@@ -10,7 +10,7 @@ import pytest
 from notifications.letters import Mail
 from notifications.model import Contact, Happening, Ordered, OrderedLine
 from notifications.words import LINES_SHOWN_MAX, TYPES, written
-from orders import model as orders_model
+from orders.model import reason as reasons_of_orders
 from tradepost.kernel.money import Money
 from users.letters import LetterKind
 
@@ -140,7 +140,7 @@ def test_an_order_that_was_called_off_is_cancelled_and_its_money_goes_back(
 
 
 def test_every_reason_that_orders_gives_has_words_of_its_own() -> None:
-    reasons = {*orders_model._REASONS.values(), *orders_model.Cancelled}
+    reasons = {*reasons_of_orders._REASONS.values(), *reasons_of_orders.Cancelled}
     told = {
         reason: written(a_happening("order.cancelled.v1", reason=reason), GRACE).text
         for reason in reasons

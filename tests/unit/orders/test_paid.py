@@ -14,6 +14,7 @@ from orders.model import (
     NotBoughtError,
     Order,
     OrderLine,
+    editing,
     left_of,
     paid_for,
     paid_for_sending,
@@ -107,13 +108,13 @@ def test_an_order_made_smaller_again_and_again_gives_back_what_was_paid() -> Non
                 break
             at_least = 1 if len(lines) == 1 else 0
             fewer = {line.sku: chance.randint(at_least, line.quantity - 1)}
-            edited = order.asked_to_edit(
-                fewer, lines, key="key", expected=_after(order, lines, fewer), at=NOON
+            edited = editing.asked(
+                order, fewer, lines, key="key", expected=_after(order, lines, fewer), at=NOON
             )
             assert edited.edit is not None
             refunds += edited.edit.refund_minor
             lines = left_of(lines, fewer)
-            order = replace(edited.edit_applied(lines, at=NOON), status=order.status)
+            order = replace(editing.applied(edited, lines, at=NOON), status=order.status)
             assert order.total.amount_minor == sum(
                 line.paid_minor(prices_include_tax=False) for line in lines
             )

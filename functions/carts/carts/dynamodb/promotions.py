@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from carts.model.promotion import Promotion, PromotionKind, Redemption, Terms
-from tradepost.kernel.clock import from_text, to_text
+from tradepost.kernel.clock import from_text, from_text_if_any, to_text, to_text_if_any
 from tradepost.kernel.errors import StaleError
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, get_all, to_item
 
@@ -170,7 +170,7 @@ def _promotion_item(promotion: Promotion) -> Item:
         "code": promotion.code,
         "kind": terms.kind,
         "starts_at": to_text(terms.starts_at),
-        "ends_at": to_text(terms.ends_at) if terms.ends_at else None,
+        "ends_at": to_text_if_any(terms.ends_at),
         "basis_points": terms.basis_points,
         "amounts": terms.amounts,
         "minimums": terms.minimums,
@@ -178,7 +178,7 @@ def _promotion_item(promotion: Promotion) -> Item:
         "skus": list(terms.skus),
         "customers_only": terms.customers_only,
         "created_at": to_text(promotion.created_at),
-        "ended_at": to_text(promotion.ended_at) if promotion.ended_at else None,
+        "ended_at": to_text_if_any(promotion.ended_at),
         "uses": promotion.uses,
         "version": promotion.version,
     }
@@ -192,7 +192,7 @@ def to_promotion(item: Item) -> Promotion:
         terms=Terms(
             kind=PromotionKind(item["kind"]),
             starts_at=from_text(item["starts_at"]),
-            ends_at=from_text(item["ends_at"]) if item["ends_at"] else None,
+            ends_at=from_text_if_any(item["ends_at"]),
             basis_points=item["basis_points"],
             amounts=item["amounts"],
             minimums=item["minimums"],
@@ -202,7 +202,7 @@ def to_promotion(item: Item) -> Promotion:
             customers_only=item["customers_only"],
         ),
         created_at=from_text(item["created_at"]),
-        ended_at=from_text(item["ended_at"]) if item["ended_at"] else None,
+        ended_at=from_text_if_any(item["ended_at"]),
         uses=item["uses"],
         version=item["version"],
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from inventory.dynamodb import items
-from inventory.dynamodb.items import LevelWrite
+from inventory.dynamodb import writes
+from inventory.dynamodb.writes import LevelWrite
 from inventory.model import ROOT, Move, Shelf, ShelfChange, Standing
 from inventory.model.stock import alike, crossings, standing_of
 from tradepost.contracts.event import event_id
@@ -36,19 +36,19 @@ def sales(
                 crossed = crossings(before, before + move.available, shelf.threshold)
                 lowest, highest = alike(before, -move.available, shelf.threshold)
             update.conditions.append(
-                items.has_at_least(lowest)
+                writes.has_at_least(lowest)
                 if highest is None
-                else items.lies_between(lowest, highest)
+                else writes.lies_between(lowest, highest)
             )
             if crossed:
-                update.conditions.append(items.was_told(shelf.tellings))
+                update.conditions.append(writes.was_told(shelf.tellings))
                 update.tellings = shelf.tellings + 1
                 told += told_of(shelf, crossed, correlation_id)
         if move.bucket == ROOT:
-            update.conditions.append(items.has_card(shelf.card))
+            update.conditions.append(writes.has_card(shelf.card))
         if move.waiting > 0:
             room = shelf.waiting + shelf.may_still_wait - move.waiting
-            update.conditions.append(items.waits_at_most(room))
+            update.conditions.append(writes.waits_at_most(room))
         updates.append(update)
     return updates, told
 

@@ -6,7 +6,7 @@ Its keys are made in `items`: `SKU#`, `SHARD#`, `STOCK#`, `HOLD#`, `CHUNK#`, `RE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,26 @@ from botocore.exceptions import ClientError
 from inventory.dynamodb import items
 from inventory.dynamodb.cards import Cards
 from inventory.dynamodb.falls import sales, standing_after, told_of
-from inventory.dynamodb.items import Condition, LevelWrite, level_key
+from inventory.dynamodb.items import level_key
+from inventory.dynamodb.writes import (
+    IS_IN_STATE,
+    IS_NEW,
+    IS_THERE,
+    Condition,
+    LevelWrite,
+    change_levels,
+    change_lines,
+    change_state,
+    change_waiting,
+    first_stands,
+    has_at_least,
+    has_card,
+    holds_at_least,
+    is_as_read,
+    put,
+    put_waiting,
+    was_told,
+)
 from inventory.model import (
     ROOT,
     Bucketed,
@@ -119,21 +138,21 @@ class DynamoDBStock:
         moves = merged(move for line in chunk.lines for move in line.moves(**_HOLD))
         updates, told = sales(moves, shelves, f"{chunk.order_id}/{chunk.number}")
         writes = [
-            items.put(
+            put(
                 self._table,
                 {
                     **items.chunk_item(chunk, HoldState.HELD),
                     **_EXPIRING.keys("HELD", chunk.order_id, held_until),
                 },
             ),
-            items.put(self._table, items.chunk_entry(chunk, HoldState.HELD, moves)),
+            put(self._table, items.chunk_entry(chunk, HoldState.HELD, moves)),
             *[update.to_write(self._table) for update in updates],
         ]
         if chunk.number > 0:
-            writes.append(self._first_stands(chunk, chunk.added_by, chunks_known))
+            writes.append(first_stands(self._table, chunk, chunk.added_by, chunks_known))
         if chunk.added_by > 0:
-            writes.append(self._first_stands(chunk, 0, chunk.total))
-        writes += [items.put_waiting(self._table, one) for one in _waitings(chunk)]
+            writes.append(first_stands(self._table, chunk, 0, chunk.total))
+        writes += [put_waiting(self._table, one) for one in chunk.waitings]
         writes += [outbox_put(self._table, items.sku_pk(event.sku), event) for event in told]
         assert len(writes) <= TRANSACTION_ITEMS_MAX
         try:
@@ -173,26 +192,6 @@ class DynamoDBStock:
                 raise HoldReleasedError(chunk.order_id) from error
         raise StaleError(f"the hold of {chunk.order_id} moved on") from error
 
-    def _first_stands(self, chunk: HoldChunk, added_by: int, chunks_known: int) -> Any:
-        """Require that order or edit was not released; write how many chunks it has, if more."""
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": to_item(items.chunk_key(chunk.order_id, added_by, 0)),
-            "ConditionExpression": items.STILL_STANDS,
-            "ExpressionAttributeNames": {"#state": "state"},
-            "ExpressionAttributeValues": to_item({":released": HoldState.RELEASED}),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        if chunk.total <= chunks_known:
-            return {"ConditionCheck": request}
-        request["UpdateExpression"] = "SET #total = :total"
-        request["ConditionExpression"] += " AND #total = :chunks_known"
-        request["ExpressionAttributeNames"] |= {"#total": "total"}
-        request["ExpressionAttributeValues"] |= to_item(
-            {":total": chunk.total, ":chunks_known": chunks_known}
-        )
-        return {"Update": request}
-
     def chunks(self, order_id: str) -> list[HoldChunk]:
         found = beginning_with(self._client, self._table, items.hold_pk(order_id), "CHUNK#")
         return [items.to_chunk(order_id, item) for item in found]
@@ -200,9 +199,9 @@ class DynamoDBStock:
     def commit_chunk(self, chunk: HoldChunk) -> None:
         moves = merged(move for line in chunk.lines for move in line.moves(**_COMMIT))
         writes = [
-            self._change_state(chunk, HoldState.HELD, HoldState.COMMITTED),
-            items.put(self._table, items.chunk_entry(chunk, HoldState.COMMITTED, moves)),
-            *self._levels(moves, lambda move: items.holds_at_least(-move.held)),
+            change_state(self._table, chunk, HoldState.HELD, HoldState.COMMITTED),
+            put(self._table, items.chunk_entry(chunk, HoldState.COMMITTED, moves)),
+            *change_levels(self._table, moves, lambda move: holds_at_least(-move.held)),
         ]
         try:
             self._client.transact_write_items(TransactItems=writes)
@@ -217,10 +216,10 @@ class DynamoDBStock:
         effect = _RELEASE[chunk.state]
         moves = merged(move for line in chunk.lines for move in line.moves(**effect))
         writes = [
-            self._change_state(chunk, chunk.state, HoldState.RELEASED),
-            items.put(self._table, items.chunk_entry(chunk, HoldState.RELEASED, moves)),
-            *self._levels(moves),
-            *[items.change_waiting(self._table, one, 0) for one in _waitings(chunk)],
+            change_state(self._table, chunk, chunk.state, HoldState.RELEASED),
+            put(self._table, items.chunk_entry(chunk, HoldState.RELEASED, moves)),
+            *change_levels(self._table, moves),
+            *[change_waiting(self._table, one, 0) for one in chunk.waitings],
         ]
         try:
             self._client.transact_write_items(TransactItems=writes)
@@ -240,15 +239,15 @@ class DynamoDBStock:
         )
         moves = [move for move in moves if move.available or move.waiting]
         writes = [
-            self._change_lines(chunk, left),
-            items.put(
+            change_lines(self._table, chunk, left),
+            put(
                 self._table,
                 items.chunk_entry(chunk, f"TAKEN_BACK#{left.edit}", moves) | {"kind": "TAKEN_BACK"},
             ),
-            *self._levels(moves),
+            *change_levels(self._table, moves),
             *[
-                items.change_waiting(self._table, one, waiting_left.get(one.sku, 0))
-                for one in _waitings(chunk)
+                change_waiting(self._table, one, waiting_left.get(one.sku, 0))
+                for one in chunk.waitings
                 if waiting_left.get(one.sku, 0) != one.quantity
             ],
         ]
@@ -264,7 +263,7 @@ class DynamoDBStock:
             self._client.put_item(
                 TableName=self._table,
                 Item=to_item(items.chunk_item(tombstone, HoldState.RELEASED)),
-                ConditionExpression=items.IS_NEW,
+                ConditionExpression=IS_NEW,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -287,7 +286,7 @@ class DynamoDBStock:
                 TableName=self._table,
                 Key=to_item(items.chunk_key(chunk.order_id, chunk.added_by, chunk.number)),
                 UpdateExpression="SET #held_until = :held_until",
-                ConditionExpression=items.IS_IN_STATE,
+                ConditionExpression=IS_IN_STATE,
                 ExpressionAttributeNames={"#held_until": "held_until", "#state": "state"},
                 ExpressionAttributeValues=to_item(
                     {":held_until": to_text(held_until), ":from": HoldState.HELD}
@@ -305,11 +304,9 @@ class DynamoDBStock:
             "scrapped": [{"sku": line.sku, "quantity": line.quantity} for line in returned.damaged],
         }
         # What was sold once was stocked before, and a level is never deleted.
-        levels = self._levels(moves, lambda _: Condition(items.IS_THERE))
+        levels = change_levels(self._table, moves, lambda _: Condition(IS_THERE))
         try:
-            self._client.transact_write_items(
-                TransactItems=[items.put(self._table, entry), *levels]
-            )
+            self._client.transact_write_items(TransactItems=[put(self._table, entry), *levels])
         except ClientError as error:
             already = failed_conditions(error)[0]
             if already is None:
@@ -351,15 +348,16 @@ class DynamoDBStock:
             ]
         )
         writes = [
-            self._change_lines(chunk, filled),
-            items.put(
+            change_lines(self._table, chunk, filled),
+            put(
                 self._table,
                 items.chunk_entry(chunk, f"FILLED#{filled.fills}", moves) | {"kind": "FILLED"},
             ),
-            items.change_waiting(self._table, waiting, waiting.quantity - units),
-            *self._levels(
+            change_waiting(self._table, waiting, waiting.quantity - units),
+            *change_levels(
+                self._table,
                 moves,
-                lambda move: items.has_at_least(-move.available) if move.available < 0 else None,
+                lambda move: has_at_least(-move.available) if move.available < 0 else None,
             ),
         ]
         if units == waiting.quantity:
@@ -391,7 +389,7 @@ class DynamoDBStock:
         events = [] if rises else told_of(shelf, crossed, f"stock/{shelf.sku}")
         update = LevelWrite(
             Move(shelf.sku),
-            [items.has_card(shelf.card), items.was_told(shelf.tellings)],
+            [has_card(shelf.card), was_told(shelf.tellings)],
             standing=standing,
             tellings=shelf.tellings + 1,
         )
@@ -439,12 +437,12 @@ class DynamoDBStock:
         for update in updates:
             bucket = update.move.bucket
             if change.is_exact and bucket.warehouse == change.warehouse:
-                update.conditions.append(items.is_as_read(shelf.at(bucket)))
+                update.conditions.append(is_as_read(shelf.at(bucket)))
             if change.card is not None and bucket == ROOT:
                 update.card = change.card
                 update.standing = standing_after(change)
         return [
-            items.put(self._table, _entry(change)),
+            put(self._table, _entry(change)),
             *[update.to_write(self._table) for update in updates],
             *[outbox_put(self._table, items.sku_pk(event.sku), event) for event in told],
         ]
@@ -457,85 +455,6 @@ class DynamoDBStock:
         )
         stored = answer.get("Item")
         return items.to_chunk(waiting.order_id, from_item(stored)) if stored else None
-
-    def _levels(
-        self,
-        moves: Iterable[Move],
-        condition: Callable[[Move], Condition | None] = lambda _: None,
-    ) -> list[Any]:
-        writes = []
-        for move in moves:
-            required = condition(move)
-            update = LevelWrite(move, [required] if required else [])
-            writes.append(update.to_write(self._table))
-        return writes
-
-    def _change_state(self, chunk: HoldChunk, before: HoldState, after: HoldState) -> Any:
-        return {
-            "Update": {
-                "TableName": self._table,
-                "Key": to_item(items.chunk_key(chunk.order_id, chunk.added_by, chunk.number)),
-                "UpdateExpression": "SET #state = :to REMOVE #expiring",
-                "ConditionExpression": f"{items.IS_IN_STATE} AND {items.STANDS_AS_READ}",
-                "ExpressionAttributeNames": {
-                    "#state": "state",
-                    "#expiring": "expiring",
-                    "#edit": "edit",
-                    "#fills": "fills",
-                },
-                "ExpressionAttributeValues": to_item(
-                    {
-                        ":from": before,
-                        ":to": after,
-                        ":edit_read": chunk.edit,
-                        ":fills_read": chunk.fills,
-                    }
-                ),
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
-
-    def _change_lines(self, chunk: HoldChunk, changed: HoldChunk) -> Any:
-        return {
-            "Update": {
-                "TableName": self._table,
-                "Key": to_item(items.chunk_key(chunk.order_id, chunk.added_by, chunk.number)),
-                "UpdateExpression": "SET #lines = :lines, #edit = :edit, #fills = :fills",
-                "ConditionExpression": f"{items.IS_IN_STATE} AND {items.STANDS_AS_READ}",
-                "ExpressionAttributeNames": {
-                    "#lines": "lines",
-                    "#edit": "edit",
-                    "#fills": "fills",
-                    "#state": "state",
-                },
-                "ExpressionAttributeValues": to_item(
-                    {
-                        ":lines": items.lines_item(changed),
-                        ":edit": changed.edit,
-                        ":fills": changed.fills,
-                        ":edit_read": chunk.edit,
-                        ":fills_read": chunk.fills,
-                        ":from": chunk.state,
-                    }
-                ),
-            }
-        }
-
-
-def _waitings(chunk: HoldChunk) -> list[Waiting]:
-    """List a chunk's places in the queues."""
-    return [
-        Waiting(
-            line.sku,
-            chunk.order_id,
-            chunk.added_by,
-            chunk.number,
-            line.waiting,
-            line.waits_since,
-        )
-        for line in chunk.lines
-        if line.waits_since is not None
-    ]
 
 
 def _opposite(move: Move) -> Move:

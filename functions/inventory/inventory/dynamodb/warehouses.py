@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from inventory.dynamodb.items import IS_NEW, warehouse_key
+from inventory.dynamodb.items import warehouse_key
+from inventory.dynamodb.writes import IS_NEW
 from inventory.model import Warehouse
 from tradepost.kernel.errors import StaleError
 from tradepost.platform.dynamodb import Item, beginning_with, failed_conditions, to_item

@@ -154,6 +154,22 @@ class HoldChunk:
     def line(self, sku: str) -> HoldLine | None:
         return next((line for line in self.lines if line.sku == sku), None)
 
+    @property
+    def waitings(self) -> list[Waiting]:
+        """Its lines' places in the queues of their SKUs."""
+        return [
+            Waiting(
+                line.sku,
+                self.order_id,
+                self.added_by,
+                self.number,
+                line.waiting,
+                line.waits_since,
+            )
+            for line in self.lines
+            if line.waits_since is not None
+        ]
+
     def filled(self, sku: str, came: Bucketed) -> HoldChunk:
         """Return the chunk with units of a SKU that wait no more."""
         lines = (line.filled(came) if line.sku == sku else line for line in self.lines)

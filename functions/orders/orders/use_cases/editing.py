@@ -13,6 +13,7 @@ from orders.model import (
     OrderLine,
     OrderStatus,
     edited,
+    editing,
     units_added,
 )
 from orders.ports import CheckoutRunner, OrderRepository, Prices
@@ -61,7 +62,8 @@ def request_edit(
             return order
         lines = orders.lines(order_id)
         more = units_added(quantities, lines)
-        return order.asked_to_edit(
+        return editing.asked(
+            order,
             quantities,
             lines,
             added=prices.of(more, order) if more else (),
@@ -92,7 +94,7 @@ def begin_edit(order_id: str, number: int, *, orders: OrderRepository, now: Cloc
 
     def decide(order: Order) -> Order:
         is_asked = _is_at(order, number, {EditStatus.ASKED})
-        return order.edit_begun(at=now()) if is_asked else order
+        return editing.begun(order, at=now()) if is_asked else order
 
     return decided(order_id, decide, orders)
 
@@ -116,7 +118,7 @@ def undo_edit(
     def decide(order: Order) -> Order:
         if not _is_at(order, number, may_turn):
             return order
-        return order.edit_undone(reason, at=now())
+        return editing.undone(order, reason, at=now())
 
     return decided(order_id, decide, orders)
 
@@ -131,7 +133,7 @@ def apply_edit(order_id: str, number: int, *, orders: OrderRepository, now: Cloc
         is_this = edit.number == number and order.status is OrderStatus.EDITING
         if not (is_this and edit.may_be_applied):
             return order
-        applied = order.edit_applied(left, at=now())
+        applied = editing.applied(order, left, at=now())
         try:
             orders.save_edited(applied, left)
         except StaleError:
@@ -150,7 +152,8 @@ def refuse_edit(order_id: str, number: int, *, orders: OrderRepository, now: Clo
         if order.edit is None or not _is_at(order, number, {EditStatus.ASKED}):
             return order
         # Nothing has to go back before that.
-        return replace(order, edit=order.edit.refused(PARCEL_PACKED)).edit_ended(at=now())
+        refused = replace(order, edit=order.edit.refused(PARCEL_PACKED))
+        return editing.ended(refused, at=now())
 
     return decided(order_id, decide, orders)
 
@@ -163,7 +166,7 @@ def close_edit(order_id: str, number: int, *, orders: OrderRepository, now: Cloc
 
     def decide(order: Order) -> Order:
         is_over = _is_at(order, number, {EditStatus.APPLIED, EditStatus.UNDOING})
-        return order.edit_ended(at=now()) if is_over else order
+        return editing.ended(order, at=now()) if is_over else order
 
     return decided(order_id, decide, orders)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +14,7 @@ from shipping.model.claim import Claim
 from shipping.model.goods import ParcelLine
 from shipping.model.shipment import Scan, ScanEvent, ScanSource, Shipment, ShipmentStatus
 from tradepost.contracts.event import Event
-from tradepost.kernel.clock import from_text, to_text
+from tradepost.kernel.clock import from_text, from_text_if_any, to_text, to_text_if_any
 from tradepost.kernel.errors import StaleError
 from tradepost.platform.dynamodb import Item, failed_conditions, from_item, to_item
 from tradepost.platform.outbox import outbox_put
@@ -96,8 +95,8 @@ class DynamoDBShipments:
         changing = {
             "status": shipment.status,
             "label": shipment.label,
-            "handed_over_at": _text(shipment.handed_over_at),
-            "delivered_at": _text(shipment.delivered_at),
+            "handed_over_at": to_text_if_any(shipment.handed_over_at),
+            "delivered_at": to_text_if_any(shipment.delivered_at),
             "failure": shipment.failure,
             "is_called_off": shipment.is_called_off,
             "held_back_for": shipment.held_back_for,
@@ -182,8 +181,8 @@ def _to_item(shipment: Shipment) -> Item:
         "tracking_number": shipment.tracking_number,
         "service": shipment.service,
         "label": shipment.label,
-        "handed_over_at": _text(shipment.handed_over_at),
-        "delivered_at": _text(shipment.delivered_at),
+        "handed_over_at": to_text_if_any(shipment.handed_over_at),
+        "delivered_at": to_text_if_any(shipment.delivered_at),
         "failure": shipment.failure,
         "is_called_off": shipment.is_called_off,
         "held_back_for": shipment.held_back_for,
@@ -204,8 +203,8 @@ def _other_item(parcel: Shipment) -> Item:
         "status": parcel.status,
         "tracking_number": parcel.tracking_number,
         "label": parcel.label,
-        "handed_over_at": _text(parcel.handed_over_at),
-        "delivered_at": _text(parcel.delivered_at),
+        "handed_over_at": to_text_if_any(parcel.handed_over_at),
+        "delivered_at": to_text_if_any(parcel.delivered_at),
         "failure": parcel.failure,
         "unpaid_because": parcel.unpaid_because,
         "lines": [{"sku": line.sku, "quantity": line.quantity} for line in parcel.lines],
@@ -226,8 +225,8 @@ def _to_other(first: Shipment, item: Item) -> Shipment:
         status=ShipmentStatus(item["status"]),
         tracking_number=item["tracking_number"],
         label=item["label"],
-        handed_over_at=_moment(item["handed_over_at"]),
-        delivered_at=_moment(item["delivered_at"]),
+        handed_over_at=from_text_if_any(item["handed_over_at"]),
+        delivered_at=from_text_if_any(item["delivered_at"]),
         failure=item["failure"],
         unpaid_because=item["unpaid_because"],
         lines=tuple(ParcelLine(line["sku"], line["quantity"]) for line in item["lines"]),
@@ -245,8 +244,8 @@ def _to_first(item: Item) -> Shipment:
         correlation_id=item["correlation_id"],
         version=item["version"],
         label=item["label"],
-        handed_over_at=_moment(item["handed_over_at"]),
-        delivered_at=_moment(item["delivered_at"]),
+        handed_over_at=from_text_if_any(item["handed_over_at"]),
+        delivered_at=from_text_if_any(item["delivered_at"]),
         failure=item["failure"],
         is_called_off=item["is_called_off"],
         held_back_for=item.get("held_back_for", 0),
@@ -254,11 +253,3 @@ def _to_first(item: Item) -> Shipment:
         is_captured_on_leaving=item.get("is_captured_on_leaving", False),
         unpaid_because=item.get("unpaid_because"),
     )
-
-
-def _text(moment: datetime | None) -> str | None:
-    return to_text(moment) if moment else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    return from_text(text) if text else None

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tradepost.contracts.users import UserErasedV1, UserRegisteredV1
-from tradepost.kernel.clock import epoch_seconds, from_text, to_text
+from tradepost.kernel.clock import (
+    epoch_seconds,
+    from_text,
+    from_text_if_any,
+    to_text,
+    to_text_if_any,
+)
 from tradepost.kernel.errors import StaleError
 from tradepost.platform.dynamodb import Item, delete_all
 from tradepost.platform.erasures import Erasures
@@ -190,7 +196,7 @@ def _account_item(account: Account) -> Item:
         "role": account.role.value,
         "registered_at": to_text(account.registered_at),
         "version": account.version,
-        "email_verified_at": _moment(account.email_verified_at),
+        "email_verified_at": to_text_if_any(account.email_verified_at),
         "generation": account.generation,
     }
 
@@ -204,17 +210,9 @@ def _to_account(item: Item) -> Account:
         role=AccountRole(item["role"]),
         registered_at=from_text(item["registered_at"]),
         version=item["version"],
-        email_verified_at=_read_moment(item.get("email_verified_at")),
+        email_verified_at=from_text_if_any(item.get("email_verified_at")),
         generation=item.get("generation", 1),
     )
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return to_text(moment) if moment else None
-
-
-def _read_moment(text: str | None) -> datetime | None:
-    return from_text(text) if text else None
 
 
 def _session_item(session: Session) -> Item:

@@ -8,10 +8,9 @@ API keys in the `users` table, which `users.dynamodb` draws.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tradepost.kernel.clock import from_text, to_text
+from tradepost.kernel.clock import from_text, from_text_if_any, to_text, to_text_if_any
 from tradepost.kernel.errors import StaleError
 from tradepost.platform.dynamodb import Item, to_item
 from users.api_keys import (
@@ -97,12 +96,13 @@ def _to_item(key: APIKey) -> Item:
         "scopes": sorted(key.scopes),
         "requests_per_minute": key.requests_per_minute,
         "secrets": [
-            {"digest": one.digest, "good_until": _text(one.good_until)} for one in key.secrets
+            {"digest": one.digest, "good_until": to_text_if_any(one.good_until)}
+            for one in key.secrets
         ],
         "created_by": key.created_by,
         "created_at": to_text(key.created_at),
         "status": key.status.value,
-        "revoked_at": _text(key.revoked_at),
+        "revoked_at": to_text_if_any(key.revoked_at),
         "version": key.version,
     }
 
@@ -114,19 +114,12 @@ def _to_key(item: Item) -> APIKey:
         scopes=frozenset(item["scopes"]),
         requests_per_minute=item["requests_per_minute"],
         secrets=tuple(
-            KeptSecret(one["digest"], _moment(one["good_until"])) for one in item["secrets"]
+            KeptSecret(one["digest"], from_text_if_any(one["good_until"]))
+            for one in item["secrets"]
         ),
         created_by=item["created_by"],
         created_at=from_text(item["created_at"]),
         status=APIKeyStatus(item["status"]),
-        revoked_at=_moment(item["revoked_at"]),
+        revoked_at=from_text_if_any(item["revoked_at"]),
         version=item["version"],
     )
-
-
-def _text(moment: datetime | None) -> str | None:
-    return to_text(moment) if moment else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    return from_text(text) if text else None

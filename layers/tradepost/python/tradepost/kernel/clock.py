@@ -45,3 +45,13 @@ def to_text(moment: datetime) -> str:
 def from_text(text: str) -> datetime:
     """Read what `to_text` wrote."""
     return datetime.fromisoformat(text)
+
+
+def to_text_if_any(moment: datetime | None) -> str | None:
+    """Write a moment as `to_text` does, and None as None."""
+    return to_text(moment) if moment else None
+
+
+def from_text_if_any(text: str | None) -> datetime | None:
+    """Read what `to_text_if_any` wrote."""
+    return from_text(text) if text else None
