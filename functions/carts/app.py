@@ -28,7 +28,6 @@ from carts.api.pricing import (
     NewPromotion,
     NewTaxTable,
     PromotionPage,
-    PromotionsQuery,
     PromotionView,
     TaxTableList,
     TaxTableView,
@@ -77,7 +76,7 @@ from tradepost.platform.arguments import IdempotencyKey, IfMatch
 from tradepost.platform.auth import BUYERS, STAFF, Caller, Role, verify_access_token
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
-from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.cursor import InvalidCursorError, Page, read_cursor, sign_cursor
 from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.erasures import Erasures
 from tradepost.platform.idempotency import IdempotentRequest, fingerprint
@@ -359,7 +358,7 @@ def create_promotion(code: str, body: NewPromotion) -> PromotionView:
 
 
 @app.get("/v1/staff/promotions", roles=STAFF, refusals=(InvalidCursorError,))
-def list_promotions(query: PromotionsQuery) -> PromotionPage:
+def list_promotions(query: Page) -> PromotionPage:
     """List the promotions by code, with their uses."""
     listing = "staff-promotions"
     found, position = promotions().listed(query.limit, read_cursor(query.cursor, listing))

@@ -13,14 +13,14 @@ from chalice import Cron, Rate
 from chalice.app import CloudWatchEvent
 
 from ops import use_cases
-from ops.api import ComparisonView, NewReconciliation, RunPage, RunsView, RunView
+from ops.api import ComparisonView, NewReconciliation, RunsView, RunView
 from ops.contexts import AskedContexts
 from ops.dynamodb import DynamoDBTurns
 from ops.model import Finding, Listing, Outcome, Position
 from tradepost.kernel.clock import utc_now
 from tradepost.platform import aws
 from tradepost.platform.auth import STAFF, Caller, Role
-from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.cursor import InvalidCursorError, Page, read_cursor, sign_cursor
 from tradepost.platform.lease import LeaseHeldError, LeaseLostError
 from tradepost.platform.logger import logger
 from tradepost.platform.questions import Questions
@@ -74,7 +74,7 @@ def reconcile(body: NewReconciliation, caller: Caller) -> ComparisonView:
 
 
 @app.get("/v1/staff/reconciliations", roles=STAFF, refusals=(InvalidCursorError,))
-def list_reconciliations(query: RunPage) -> RunsView:
+def list_reconciliations(query: Page) -> RunsView:
     """List what was compared and mended, by the clock and by hand, newest first."""
     listing = "reconciliations"
     found, position = turns().runs(query.limit, read_cursor(query.cursor, listing))

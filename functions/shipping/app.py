@@ -17,7 +17,6 @@ from shipping.api import (
     NewClaim,
     NewParcel,
     NewReturn,
-    Page,
     Progress,
     QuoteRequest,
     QuotesView,
@@ -99,7 +98,7 @@ from tradepost.platform.arguments import IdempotencyKey, RawRequest
 from tradepost.platform.auth import BUYERS, EVERYONE_KNOWN, PUBLIC, STAFF, Caller, Role
 from tradepost.platform.bodies import StepInput
 from tradepost.platform.consumer import consume
-from tradepost.platform.cursor import InvalidCursorError, read_cursor, sign_cursor
+from tradepost.platform.cursor import InvalidCursorError, Page, read_cursor, sign_cursor
 from tradepost.platform.deliveries import deliver
 from tradepost.platform.dynamodb import passing_faults_named
 from tradepost.platform.questions import Questions

@@ -32,11 +32,10 @@ from tradepost.kernel.errors import InvalidError
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
 from tradepost.platform.arguments import InvalidBodyError, mistakes
 from tradepost.platform.bodies import RequestModel
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
+from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE, PAGE_SIZE_MAX
 
 BATCH_MAX = 50
 QUERY_LENGTH_MAX = 200
-_PAGE_SIZE = 20
 
 # Lambda answers and takes at most 6 MB; a product has up to 300 KB.
 PRODUCT_BODY_BYTES_MAX = 512 * 1024
@@ -137,7 +136,7 @@ class ProductsQuery(RequestModel):
     price_max: Amount | None = None
     currency: Currency | None = None
     sort: Sort = Sort.RELEVANCE
-    limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
+    limit: int = Field(default=PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
     cursor: Cursor | None = None
 
     def query(self, categories: tuple[str, ...]) -> ProductQuery:

@@ -18,11 +18,10 @@ from notifications.endpoints import (
     EndpointStatus,
 )
 from tradepost.platform.bodies import RequestModel, View, shown_as
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
+from tradepost.platform.cursor import Page
 
 EVENT_TYPE_LENGTH_MAX = 100
 
-_PAGE_SIZE = 20
 
 # Read as browsers read it, so that what we check is what we call.
 _Address = Annotated[HttpUrl, UrlConstraints(max_length=URL_LENGTH_MAX)]
@@ -73,10 +72,8 @@ class ChangedEndpoint(RequestModel):
         )
 
 
-class DeliveryPage(RequestModel):
+class DeliveryPage(Page):
     status: DeliveryStatus | None = None
-    limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
-    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
 
 
 class EndpointView(View):

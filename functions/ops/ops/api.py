@@ -10,14 +10,7 @@ from ops.model import Comparison, Finding, Kind, Outcome, Repair, Sums
 from ops.runs import Run, RunKind
 from tradepost.kernel.clock import to_text
 from tradepost.platform.bodies import RequestModel, View, shown_as
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
-
-_PAGE_SIZE = 20
-
-
-class RunPage(RequestModel):
-    limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
-    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
+from tradepost.platform.cursor import CURSOR_LENGTH_MAX
 
 
 class RunView(View):

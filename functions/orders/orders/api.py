@@ -19,9 +19,7 @@ from tradepost.platform.bodies import (
     View,
     shown_as,
 )
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
-
-_PAGE_SIZE = 20
+from tradepost.platform.cursor import Page
 
 NOTE_LENGTH_MAX = 500
 
@@ -47,11 +45,6 @@ NEXT_STEPS: dict[OrderStatus, str] = {
     ),
 }
 _NEXT_STEP_OF_A_REQUEST = "You asked us to cancel; we do so as soon as what is under way is done."
-
-
-class Page(RequestModel):
-    limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
-    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
 
 
 class OwnOrders(Page):

@@ -8,16 +8,8 @@ from datetime import datetime
 from pydantic import Field
 
 from payments.model import Entry, Payment, PaymentStatus, Refund, RefundStatus, status_of
-from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money, total_of
-from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
-
-
-class AmountGiven(RequestModel):
-    amount_minor: int = Field(ge=1, le=AMOUNT_MINOR_MAX)
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
-
-    def to_money(self) -> Money:
-        return Money(self.amount_minor, self.currency)
+from tradepost.kernel.money import Money, total_of
+from tradepost.platform.bodies import Amount, AmountToMove, RequestModel, View, shown_as
 
 
 class RefundRequest(RequestModel):
@@ -25,7 +17,7 @@ class RefundRequest(RequestModel):
         amount={"amount_minor": 1400, "currency": "GBP"}, reason="arrived broken"
     )
 
-    amount: AmountGiven
+    amount: AmountToMove
     reason: str = Field(min_length=1, max_length=200)
 
 

@@ -21,15 +21,13 @@ from shipping.model.shipment import Scan, ScanEvent, ScanSource, Shipment, Shipm
 from shipping.model.tariff import Sending
 from tradepost.contracts.shipping_quote import ShippingQuote
 from tradepost.kernel.clock import to_text
-from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
-from tradepost.platform.bodies import Amount, RequestModel, View, shown_as
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
+from tradepost.platform.bodies import Amount, AmountToMove, RequestModel, View, shown_as
+from tradepost.platform.cursor import Page
 from tradepost.platform.quotes import sign_quote
 
 # Far beyond any tariff's last step; more is a mistake of the client's.
 _WEIGHT_GRAMS_MAX = 1_000_000_000
 _UNITS_MAX = 100_000
-_PAGE_SIZE = 20
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 SKU = Annotated[str, Field(min_length=1, max_length=100)]
@@ -152,14 +150,6 @@ class ShipmentView(View):
         )
 
 
-class AmountGiven(RequestModel):
-    amount_minor: int = Field(ge=1, le=AMOUNT_MINOR_MAX)
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
-
-    def to_money(self) -> Money:
-        return Money(self.amount_minor, self.currency)
-
-
 class NewClaim(RequestModel):
     model_config = shown_as(kind="damaged", description="the handle broke off")
 
@@ -170,7 +160,7 @@ class NewClaim(RequestModel):
 class Acceptance(RequestModel):
     model_config = shown_as(amount={"amount_minor": 1400, "currency": "GBP"})
 
-    amount: AmountGiven
+    amount: AmountToMove
 
 
 class ClaimView(View):
@@ -193,11 +183,6 @@ class ClaimView(View):
             amount=Amount.of(claim.amount) if claim.amount else None,
             opened_at=claim.opened_at,
         )
-
-
-class Page(RequestModel):
-    limit: int = Field(default=_PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
-    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
 
 
 class ClaimsView(View):

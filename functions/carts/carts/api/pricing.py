@@ -29,7 +29,6 @@ from carts.model.tax import (
 )
 from tradepost.kernel.clock import from_text, to_text
 from tradepost.platform.bodies import Amount, AmountGiven, RequestModel, View, shown_as
-from tradepost.platform.cursor import CURSOR_LENGTH_MAX, PAGE_SIZE_MAX
 
 # All rates of the largest table, each of a region with two names.
 TAX_TABLE_BODY_BYTES_MAX = 128 * 1024
@@ -40,11 +39,6 @@ USES_MAX = 1_000_000_000
 _CURRENCIES_MAX = 50
 _REGION_NAMES_MAX = 10
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-class PromotionsQuery(RequestModel):
-    limit: int = Field(default=20, ge=1, le=PAGE_SIZE_MAX)
-    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
 
 
 class NewPromotion(RequestModel):

@@ -97,6 +97,12 @@ class AmountGiven(RequestModel):
         return Money(self.amount_minor, self.currency)
 
 
+class AmountToMove(AmountGiven):
+    """Money in a request to move it: there is some."""
+
+    amount_minor: int = Field(ge=1, le=AMOUNT_MINOR_MAX)
+
+
 _Printable = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

@@ -11,11 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
+from pydantic import Field
 
 from tradepost.kernel.clock import epoch_seconds, utc_now
 from tradepost.kernel.errors import InvalidError
 from tradepost.platform import aws
+from tradepost.platform.bodies import RequestModel
 
+PAGE_SIZE = 20
 PAGE_SIZE_MAX = 100
 CURSOR_LENGTH_MAX = 2_048
 
@@ -23,6 +26,13 @@ _ALGORITHM = "HS256"
 _LIFETIME = timedelta(days=1)
 # A page read again has the same cursor, to the byte, until the hour changes.
 _HOUR_SECONDS = 3_600
+
+
+class Page(RequestModel):
+    """Which page of a listing is asked for: the first, or what comes after one."""
+
+    limit: int = Field(default=PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX)
+    cursor: str | None = Field(default=None, max_length=CURSOR_LENGTH_MAX)
 
 
 class InvalidCursorError(InvalidError):
