@@ -1,4 +1,4 @@
-"""What the shop's tables say: the only module of the command line that reads them.
+"""What the shop's tables say: the command line reads them here alone, and the audit through here.
 
 An order, its payment and the provider's charge are read where they are kept, not as the API
 reports them, so that a wrong answer cannot hide a wrong book. A figure that is not there reads
@@ -187,26 +187,46 @@ class TableBooks:
     def _items(
         self, table: str, attributes: Sequence[str], sort_keys: Sequence[str]
     ) -> Iterator[Item]:
-        """Page through a table, consistently: these attributes of the items whose key begins so.
-
-        What is left out never leaves the table's side: order lines, addresses, holds.
-        """
-        names = {f"#{name}": name for name in ("pk", "sk", *attributes)}
-        values = {f":sk{at}": {"S": beginning} for at, beginning in enumerate(sort_keys)}
-        pages = self._client.get_paginator("scan").paginate(
-            TableName=f"tradepost-{self._stage}-{table}",
-            ConsistentRead=True,
-            ProjectionExpression=", ".join(names),
-            FilterExpression=" OR ".join(f"begins_with(#sk, {value})" for value in values),
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
+        return items_of(
+            self._client, f"tradepost-{self._stage}-{table}", sort_keys, attributes=attributes
         )
-        try:
-            for page in pages:
-                for item in page["Items"]:
-                    yield _read(item)
-        except (BotoCoreError, ClientError) as error:
-            raise UnreadableBooksError(f"the table {table} cannot be read: {error}") from error
+
+
+def items_of(
+    client: DynamoDBClient,
+    table: str,
+    sort_keys: Sequence[str],
+    *,
+    attributes: Sequence[str] = (),
+    index: str | None = None,
+) -> Iterator[Item]:
+    """Page through a table, consistently, or through an index of it: items whose key begins so.
+
+    If attributes are named, what else an item has never leaves the table's side: order lines,
+    addresses, holds.
+
+    Raises
+    ------
+    UnreadableBooksError
+    """
+    names = {f"#{name}": name for name in (("pk", "sk", *attributes) if attributes else ("sk",))}
+    values = {f":sk{at}": {"S": beginning} for at, beginning in enumerate(sort_keys)}
+    asked: dict[str, Any] = {
+        "TableName": table,
+        "FilterExpression": " OR ".join(f"begins_with(#sk, {value})" for value in values),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+    if attributes:
+        asked["ProjectionExpression"] = ", ".join(names)
+    # An index that is not the table's own order cannot be read consistently.
+    asked |= {"ConsistentRead": True} if index is None else {"IndexName": index}
+    try:
+        for page in client.get_paginator("scan").paginate(**asked):
+            for item in page["Items"]:
+                yield _read(item)
+    except (BotoCoreError, ClientError) as error:
+        raise UnreadableBooksError(f"the table {table} cannot be read: {error}") from error
 
 
 def books_of(shop: Shop, stage: str | None) -> TableBooks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from infra.cli.audit.command import audit
 from infra.cli.dead_letters.command import app as dead_letters
 from infra.cli.dev import dev
 from infra.cli.exporter import export_products
@@ -26,6 +27,7 @@ app.command("export")(export_products)
 app.command()(reindex)
 app.command("replay")(replay_history)
 app.command()(reconcile)
+app.command()(audit)
 app.command("flash-sale")(flash_sale)
 app.add_typer(dead_letters, name="dlq")
 app.add_typer(faults, name="faults")

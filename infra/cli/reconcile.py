@@ -60,7 +60,7 @@ def reconcile(
         answers = []
         with Phases(err) as phases, phases.phase("Comparing", len(wanted)) as advance:
             for one in wanted:
-                answers += _pages(session, one.isoformat(), repair)
+                answers += compared(session, one.isoformat(), repair=repair)
                 advance()
     except (NoCredentialsError, ShopRefusedError, ShopUnreachableError) as error:
         err.print(f"reconcile: {error}", markup=False, highlight=False, soft_wrap=True)
@@ -75,7 +75,11 @@ def reconcile(
     raise typer.Exit(0 if report["agrees"] else _EXIT_DIFFERENCES)
 
 
-def _pages(session: Session, day: str, repair: bool) -> list[Json]:
+def compared(session: Session, day: str, *, repair: bool) -> list[Json]:
+    """Have a day's books compared, page after page, and mended if so told. Safe to repeat.
+
+    Raises what `Session.call` raises.
+    """
     pages: list[Json] = []
     after: str | None = None
     while not pages or after is not None:

@@ -58,7 +58,6 @@ EXPIRING = DueIndex("expiring", bucket="expiring", moment="held_until")
 WRITE_UNITS_PER_SECOND = 1_000
 READ_UNITS_PER_SECOND = 3_000
 WRITE_UNIT_BYTES = 1_024
-READ_UNIT_BYTES = 4_096
 # A partition's units of this many seconds may be taken at once: enough that chance is no shortage.
 SMOOTHED_SECONDS = 0.1
 # Whoever begins finds a moment's units, not a second's: what is counted is sustained.

@@ -137,6 +137,25 @@ def test_a_payment_refused_at_the_bank_gives_everything_back(
     assert town.level("MUG") == (10, 0)
 
 
+@pytest.mark.parametrize(
+    "sweep", ["payments-watch_authorizations", "orders-sweep_orders"], ids=["watched", "swept"]
+)
+def test_a_payment_nobody_confirmed_is_told_as_such_and_not_as_the_banks_no(
+    town: Town, later: Any, sweep: str
+) -> None:
+    bought = sale(town, "pm_3ds")
+
+    later(minutes=31)
+    town.stack.pump.fire(f"tradepost-local-{sweep}")
+    ends = bought.ends()
+
+    told = town.stack.mailbox.list("grace@example.com")
+    (words,) = (mail["text"] for mail in told if "did not go through" in mail["subject"])
+    assert (ends, bought.checkout()["reason"]) == ("CANCELLED", "payment_expired")
+    assert "your bank's confirmation of the payment did not come in time" in words
+    assert town.level("MUG") == (10, 0)
+
+
 def test_a_payment_confirmed_twice_is_authorized_once(town: Town) -> None:
     bought = sale(town, "pm_3ds")
     bought.answers_bank("confirm")

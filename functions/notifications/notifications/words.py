@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from notifications.amounts import in_words
 from notifications.letters import Letter, Mail, Row
 from notifications.model import Contact, Happening, Ordered, OrderedLine
 
@@ -144,7 +143,7 @@ def _placed(happening: Happening, contact: Contact) -> Letter:
         next_step = "It is confirmed already; another mail tells you more."
     else:
         next_step = (
-            "We make sure that everything is there and ask your bank for the payment. Then we "
+            "We make sure that you can have all of it and ask your bank for the payment. Then we "
             "write again. If your bank asks you to confirm the payment, please do; there is "
             "nothing else for you to do."
         )
@@ -167,15 +166,15 @@ def _confirmed(happening: Happening, contact: Contact) -> Letter:
         next_step = "Your parcel is on its way already; another mail tells you more."
     else:
         next_step = (
-            "We pack your parcel and write again when it is on its way. Until then you can still "
-            "cancel the order."
+            "We pack your parcel as soon as all of it is here, and write again when it is on its "
+            "way. Until then you can still cancel the order."
         )
     return _about_an_order(
         happening,
         contact,
         subject="Your order {order} is confirmed",
         heading="Your order is confirmed",
-        paragraphs=("Everything is there, and we have taken the payment. You get:",),
+        paragraphs=("Your bank has approved the payment. You get:",),
         rows=_lines(contact.order),
         next_steps=(next_step,),
     )
@@ -409,23 +408,23 @@ def _lines(order: Ordered | None) -> tuple[Row, ...]:
     if rows and left_out > 0:
         rows.append(Row("And more", f"{left_out:,} further {_plural('line', left_out)}"))
     if order.shipping.amount_minor:
-        rows.append(Row("Delivery", in_words(order.shipping)))
+        rows.append(Row("Delivery", order.shipping.in_words()))
     if order.discount.amount_minor:
-        rows.append(Row("Discount", f"-{in_words(order.discount)}"))
+        rows.append(Row("Discount", f"-{order.discount.in_words()}"))
     if order.tax.amount_minor:
         rows.append(Row("Tax", _tax(order)))
     counted = f", {order.line_count:,} {_plural('line', order.line_count)}" if not rows else ""
-    return (*rows, Row("Total", in_words(order.total) + counted))
+    return (*rows, Row("Total", order.total.in_words() + counted))
 
 
 def _tax(order: Ordered) -> str:
     kind = "included in the prices" if order.prices_include_tax else "added to the prices"
-    return f"{in_words(order.tax)}, {kind}"
+    return f"{order.tax.in_words()}, {kind}"
 
 
 def _price(line: OrderedLine) -> str:
-    each = f"{line.quantity:,} at {in_words(line.unit_price)}"
-    return each if line.quantity == 1 else f"{each}, {in_words(line.line_total)} in all"
+    each = f"{line.quantity:,} at {line.unit_price.in_words()}"
+    return each if line.quantity == 1 else f"{each}, {line.line_total.in_words()} in all"
 
 
 def _plural(noun: str, count: int) -> str:
@@ -438,4 +437,4 @@ def _tracking(happening: Happening) -> tuple[Row, ...]:
 
 
 def _amount(happening: Happening) -> str:
-    return in_words(happening.amount) if happening.amount else "the amount"
+    return happening.amount.in_words() if happening.amount else "the amount"

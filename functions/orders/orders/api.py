@@ -34,12 +34,17 @@ NEXT_STEPS: dict[OrderStatus, str] = {
         "Your bank asks you to confirm the payment; until then the goods are kept for you."
     ),
     OrderStatus.CAPTURING: "Your payment is being taken, and then your order is confirmed.",
-    OrderStatus.CONFIRMED: "We are packing your parcel and write to you when the carrier has it.",
+    OrderStatus.CONFIRMED: (
+        "We pack your parcel as soon as all of it is here and write to you when the carrier has it."
+    ),
     OrderStatus.EDITING: "We are changing your order; your parcel waits until that is done.",
     OrderStatus.SHIPPED: "The carrier is bringing your parcel.",
     OrderStatus.DELIVERED: "Your parcel has arrived; there is nothing more to do.",
-    OrderStatus.CANCELLING: "We are cancelling your order and giving your money back.",
-    OrderStatus.CANCELLED: "Your order is cancelled; what you paid goes back the way it came.",
+    OrderStatus.CANCELLING: "We are cancelling your order; whatever was taken for it goes back.",
+    OrderStatus.CANCELLED: (
+        "Your order is cancelled and nothing is owed; if anything was taken, it goes back the way "
+        "it came."
+    ),
     OrderStatus.NEEDS_ATTENTION: (
         "Something went wrong on our side; one of us looks at it and there is nothing you need do."
     ),

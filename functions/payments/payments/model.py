@@ -113,6 +113,13 @@ class InsufficientFundsError(PaymentDeclinedError):
     reason = DeclineReason.INSUFFICIENT_FUNDS
 
 
+class ConfirmationExpiredError(PaymentDeclinedError):
+    """The bank wanted to hear from the customer, and did not in time."""
+
+    code = "payment_expired"
+    reason = DeclineReason.CONFIRMATION_EXPIRED
+
+
 class ConfirmationRequiredError(PaymentDeclinedError):
     """The bank wants to hear from the customer, and nobody can wait for that."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from payments.model import (
     ChargeMismatchError,
+    ConfirmationExpiredError,
     DeclineReason,
     PaymentDeclinedError,
     PaymentNotFoundError,
@@ -310,8 +311,9 @@ def test_a_customer_who_refuses_is_told_of_to_the_world_once(till: Till) -> None
 
     assert till.payment().declined is DeclineReason.PAYMENT_DECLINED
     assert till.told() == ["payment.declined.v1"]
-    with pytest.raises(PaymentDeclinedError):
+    with pytest.raises(PaymentDeclinedError) as refused:
         till.authorizes("pm_3ds")
+    assert type(refused.value) is PaymentDeclinedError
 
 
 def test_a_confirmation_that_never_came_is_given_up_when_its_time_is_over(till: Till) -> None:
@@ -321,7 +323,7 @@ def test_a_confirmation_that_never_came_is_given_up_when_its_time_is_over(till: 
     till.passes(minutes=1)
 
     for _ in range(2):
-        with pytest.raises(PaymentDeclinedError):
+        with pytest.raises(ConfirmationExpiredError):
             till.authorizes("pm_3ds")
 
     assert till.payment().declined is DeclineReason.CONFIRMATION_EXPIRED

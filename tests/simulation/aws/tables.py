@@ -55,7 +55,6 @@ class Table:
     schema: KeySchema
     kinds: Mapping[str, str]
     indexes: Mapping[str, Index] = field(default_factory=dict)
-    has_stream: bool = False
     expires_by: str | None = None
     changes: list[Change] = field(default_factory=list)
     _items: dict[Any, dict[Any, Item]] = field(default_factory=dict)
@@ -85,7 +84,6 @@ class Table:
                 )
                 for one in properties.get("GlobalSecondaryIndexes", ())
             },
-            has_stream="StreamSpecification" in properties,
             expires_by=ttl.get("AttributeName") if ttl.get("Enabled") else None,
         )
 

@@ -58,6 +58,11 @@ def test_a_category_that_cannot_be_called_so_cannot_be_made(slug, title):
         Place(slug, title, None)
 
 
+def test_a_category_is_put_into_no_other_before_somebody_has_described_that():
+    with pytest.raises(InvalidCategoryError, match=r"parent: nobody has .* yet; PUT it first"):
+        NO_CATEGORIES.with_place(Place("mugs", "Mugs", "kitchen"))
+
+
 def test_categories_are_so_deep_and_no_deeper():
     deepest = tree_of(**{f"c{n}": f"c{n - 1}" if n else None for n in range(DEPTH_MAX)})
 
@@ -84,7 +89,7 @@ def test_there_are_so_many_categories_and_no_more():
 def test_a_category_with_others_in_it_is_not_taken_out():
     with pytest.raises(CategoryInUseError):
         HOME.without("kitchen")
-    with pytest.raises(CategoryNotFoundError):
+    with pytest.raises(CategoryNotFoundError, match=r"^nobody has described this category yet$"):
         HOME.without("nobody-described-it")
 
     assert "mugs" not in HOME.without("mugs").places

@@ -58,6 +58,18 @@ def test_an_orders_lines_delivery_and_total_are_listed(event_type: str) -> None:
     assert "32.50 GBP" in mail.html
 
 
+def test_a_confirmed_order_whose_units_are_still_to_come_in_is_not_said_to_be_here_or_packed() -> (
+    None
+):
+    mail = written(a_happening("order.confirmed.v1"), GRACE)
+
+    for form in (mail.text, mail.html):
+        assert "Your bank has approved the payment." in form
+        assert "We pack your parcel as soon as all of it is here" in form
+        assert "Everything is there" not in form
+        assert "have taken" not in form
+
+
 def test_free_delivery_is_no_row_of_its_own() -> None:
     contact = replace(GRACE, order=replace(ORDER, shipping=gbp(0)))
 

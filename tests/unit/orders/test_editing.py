@@ -137,6 +137,11 @@ def test_an_edit_that_changes_nothing_or_mistakes_what_there_is_or_its_price_is_
     assert orders.order.version == 1
 
 
+def test_a_total_the_customer_did_not_expect_is_told_as_a_person_reads_it() -> None:
+    with pytest.raises(EditTotalError, match=r"ord_1 would come to 21\.50 GBP$"):
+        asked(orders_in("CONFIRMED"), {"MUG": 1}, total=3400)
+
+
 def test_somebody_elses_order_is_not_found() -> None:
     with pytest.raises(OrderNotFoundError):
         asked(orders_in("CONFIRMED"), who=MALLORY)

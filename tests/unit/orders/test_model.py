@@ -305,6 +305,12 @@ def test_a_customer_reads_one_sentence_about_what_happens_next(status: OrderStat
     assert status not in view.next_step
 
 
+def test_what_happens_next_holds_for_orders_whose_units_or_money_never_came() -> None:
+    assert "as soon as all of it is here" in NEXT_STEPS[OrderStatus.CONFIRMED]
+    assert "nothing is owed; if anything was taken" in NEXT_STEPS[OrderStatus.CANCELLED]
+    assert "whatever was taken" in NEXT_STEPS[OrderStatus.CANCELLING]
+
+
 def test_every_status_has_its_next_step_and_no_two_the_same() -> None:
     assert NEXT_STEPS.keys() == set(OrderStatus)
     assert len(set(NEXT_STEPS.values())) == len(OrderStatus)

@@ -10,6 +10,8 @@ from tradepost.kernel.errors import ConflictError, InvalidError, NotFoundError
 
 TITLE_LENGTH_MAX = 100
 SLUG_LENGTH_MAX = 100
+# What products name is a category, too, so nobody is told that there is none.
+_NOT_DESCRIBED = "nobody has described this category yet"
 # With the lengths above all of them fit into one DynamoDB item of 400 KB.
 TREE_CATEGORIES_MAX = 500
 # A category at the top is one deep.
@@ -34,7 +36,7 @@ class CategoryNotFoundError(NotFoundError):
     code = "category_not_found"
 
     def __init__(self, slug: str) -> None:
-        super().__init__("there is no such category")
+        super().__init__(_NOT_DESCRIBED)
         self.slug = slug
 
 
@@ -92,10 +94,10 @@ class CategoryTree:
         Raises
         ------
         InvalidCategoryError
-            The parent is unknown or inside of it, or there would be too many or too deep.
+            The parent was not described or is inside of it, or there would be too many or too deep.
         """
         if place.parent is not None and place.parent not in self.places:
-            raise InvalidCategoryError("parent", "there is no such category")
+            raise InvalidCategoryError("parent", f"{_NOT_DESCRIBED}; PUT it first")
         if place.parent is not None and place.parent in self.with_those_below(place.slug):
             raise InvalidCategoryError("parent", "it is this category, or inside of it")
         changed = CategoryTree({**self.places, place.slug: place}, self.version + 1)

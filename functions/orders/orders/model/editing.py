@@ -53,7 +53,7 @@ class EditTotalError(ConflictError):
     code = "edit_total"
 
     def __init__(self, order_id: str, total: Money) -> None:
-        super().__init__(f"{order_id} would come to {total.amount_minor} {total.currency}")
+        super().__init__(f"{order_id} would come to {total.in_words()}")
         self.order_id = order_id
         self.total_minor = total.amount_minor
 

@@ -9,6 +9,7 @@ _REASONS = {
     "OutOfStockError": "out_of_stock",
     "PaymentDeclinedError": "payment_declined",
     "InsufficientFundsError": "insufficient_funds",
+    "ConfirmationExpiredError": "payment_expired",
     "CaptureRefusedError": "capture_refused",
     "CarrierRefusedError": "carrier_refused",
 }

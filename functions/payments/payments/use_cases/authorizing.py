@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from payments.model import (
     AlreadyCapturedError,
+    ConfirmationExpiredError,
     ConfirmationRequiredError,
     DeclineReason,
     InsufficientFundsError,
@@ -52,7 +53,9 @@ def authorize_payment(
     Raises
     ------
     PaymentDeclinedError, InsufficientFundsError, ConfirmationRequiredError
-        A definite no, or no confirmation in time.
+        A definite no.
+    ConfirmationExpiredError
+        No confirmation in time.
     PaymentVoidedError
         The payment was voided first; no money is set aside.
     ProviderUnavailableError
@@ -88,6 +91,8 @@ def _answered(payment: Payment) -> Payment:
         raise InsufficientFundsError
     if payment.declined is DeclineReason.CONFIRMATION_REQUIRED:
         raise ConfirmationRequiredError
+    if payment.declined is DeclineReason.CONFIRMATION_EXPIRED and payment.can_wait:
+        raise ConfirmationExpiredError
     if payment.status is PaymentStatus.DECLINED:
         raise PaymentDeclinedError
     return payment

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
-_WITHOUT_MINOR_UNIT = frozenset({"JPY", "KRW"})  # ISO 4217: exponent 0
+# How many digits of an amount stand behind the point, where it is not two. ISO 4217, list one,
+# column "Minor unit".
+_DIGITS = {
+    **dict.fromkeys(
+        (
+            *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
+            *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+        ),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+_DIGITS_OF_MOST = 2
 
 # Totals stay exact in any JSON reader: 2**53 - 1 is the largest integer a double holds exactly.
 AMOUNT_MINOR_MAX = 2**53 - 1
@@ -39,12 +52,12 @@ class Money:
         return Money(self.amount_minor * quantity, self.currency)
 
     def in_words(self) -> str:
-        """Write the amount for a person, such as 12.50 GBP or 1250 JPY."""
-        if self.currency in _WITHOUT_MINOR_UNIT:
-            return f"{self.amount_minor} {self.currency}"
-        whole, part = divmod(abs(self.amount_minor), 100)
+        """Write the amount for a person, such as 1,234.50 GBP, 1,234 JPY or 1.234 KWD."""
+        digits = _DIGITS.get(self.currency, _DIGITS_OF_MOST)
         sign = "-" if self.amount_minor < 0 else ""
-        return f"{sign}{whole}.{part:02d} {self.currency}"
+        units, fraction = divmod(abs(self.amount_minor), 10**digits)
+        behind_the_point = f".{fraction:0{digits}d}" if digits else ""
+        return f"{sign}{units:,}{behind_the_point} {self.currency}"
 
     def _same_currency(self, other: Money) -> int:
         if other.currency != self.currency:

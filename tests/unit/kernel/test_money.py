@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.amounts import in_words
 from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
 
 
@@ -29,4 +28,4 @@ from tradepost.kernel.money import AMOUNT_MINOR_MAX, Money
 def test_an_amount_has_as_many_digits_behind_the_point_as_its_currency(
     amount_minor: int, currency: str, words: str
 ) -> None:
-    assert in_words(Money(amount_minor, currency)) == words
+    assert Money(amount_minor, currency).in_words() == words

@@ -1,0 +1,1 @@
+"""`tradepost audit`: every invariant of money and stock, checked on the tables as they are."""
