@@ -10,7 +10,8 @@ from urllib.parse import quote
 from infra.cli.shop import Json, Session, ShopRefusedError
 
 CARD_OK = "pm_card_ok"
-CART_LINES_MAX = 1_500
+# So many of any shop's products fit into a cart, which is bounded in bytes, too.
+VISITED_MAX = 1_000
 
 # What a cart answers for a SKU whose product was published a moment ago: carts hears of products
 # by event, so the same request succeeds a little later.
@@ -80,7 +81,7 @@ def check_out(buyer: Session, purchase: Purchase) -> Outcome:
 
 
 def await_on_sale(visitor: Session, skus: Sequence[str]) -> None:
-    """Wait until carts have heard of up to `CART_LINES_MAX` SKUs; they end up in the visitor's."""
+    """Wait until carts have heard of up to `VISITED_MAX` SKUs; they end up in the visitor's."""
     body = {"lines": [{"sku": sku, "quantity": 1} for sku in skus]}
     _with_patience(visitor, lambda: visitor.call("PUT", "/v1/cart", body))
 

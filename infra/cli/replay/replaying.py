@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.cli.books import Books, OrderBook, StockBook, UnreadableBooksError
-from infra.cli.buying import CART_LINES_MAX, await_on_sale, growing_pauses, seconds_now
+from infra.cli.buying import VISITED_MAX, await_on_sale, growing_pauses, seconds_now
 from infra.cli.progress import Phases
 from infra.cli.replay.catalogue import ImpliedShop, implied_shop, units_of
 from infra.cli.replay.identity import RUN_NAME, Run, account_of, run_of
@@ -242,7 +242,7 @@ class _Replay:
             )
 
         # Carts hear of products by event. Waiting here keeps that out of the checkouts' times.
-        visits = batches(list(self.implied.stock()), CART_LINES_MAX)
+        visits = batches(list(self.implied.stock()), VISITED_MAX)
         with self.place.phases.phase("offers", len(visits)) as advance:
             visitor = guest_session(self.place.shop)
             in_parallel(lambda skus: await_on_sale(visitor, skus), visits, 1, advance)
