@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,14 @@ class Faults:
     def at_call(self, step: str, number: int, fault: Fault) -> None:
         """Have one of the calls that a step, or a request, makes of AWS fail: from 0, once."""
         self._calls[step] = (number, fault)
+
+    def each_call(self) -> Iterator[int]:
+        """Number the calls to fail at one after the other, until one is not made any more."""
+        for number in itertools.count():
+            self.clear()
+            yield number
+            if not self.hit:
+                break
 
     def turn_round(self, step: str, refusal: str) -> None:
         """Have a step refuse whatever other execution than the customer's own comes to it."""

@@ -293,8 +293,7 @@ def test_a_step_that_fails_once_or_answers_twice_adds_once(
 def test_a_function_that_dies_at_any_call_of_aws_adds_once(
     shop: Shop, faults: Faults, step: str
 ) -> None:
-    for number in itertools.count():
-        faults.clear()
+    for number in faults.each_call():
         bought = Bought(shop, wants=3)
         faults.at_call(step, number, dies_after)
 
@@ -302,16 +301,13 @@ def test_a_function_that_dies_at_any_call_of_aws_adds_once(
 
         assert bought.ends() == "CONFIRMED", number
         assert bought.stands == ONE_MORE, number
-        if not faults.hit:
-            break
 
 
 @pytest.mark.parametrize("step", NEW)
 def test_an_execution_overtaken_at_any_call_of_aws_adds_once(
     shop: Shop, faults: Faults, step: str
 ) -> None:
-    for number in itertools.count():
-        faults.clear()
+    for number in faults.each_call():
         bought = Bought(shop, wants=3)
 
         def the_other_runs_whole(call: Callable[[], Any]) -> Any:
@@ -323,8 +319,6 @@ def test_an_execution_overtaken_at_any_call_of_aws_adds_once(
 
         assert bought.ends() == "CONFIRMED", number
         assert bought.stands == ONE_MORE, number
-        if not faults.hit:
-            break
 
 
 @pytest.mark.parametrize("step", NEW)
@@ -403,8 +397,7 @@ def test_an_edit_whose_undo_fails_or_is_lost_leaves_the_order_as_it_was(
 def test_a_function_that_dies_at_any_call_of_the_undo_gives_back_once(
     shop: Shop, faults: Faults, step: str
 ) -> None:
-    for number in itertools.count():
-        faults.clear()
+    for number in faults.each_call():
         bought = Bought(shop, wants=3)
         faults.at_call(step, number, dies_after)
 
@@ -412,8 +405,6 @@ def test_a_function_that_dies_at_any_call_of_the_undo_gives_back_once(
 
         assert bought.ends() == "CONFIRMED", number
         assert bought.stands == UNCHANGED, number
-        if not faults.hit:
-            break
 
 
 @pytest.mark.parametrize(("direction", "end"), [("retry", "CONFIRMED"), ("cancel", "CANCELLED")])

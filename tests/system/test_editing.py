@@ -250,8 +250,7 @@ def test_a_step_that_fails_once_or_answers_twice_edits_once(
 def test_a_function_that_fails_at_any_call_of_aws_edits_once(
     shop: Shop, faults: Faults, step: str, fault: Fault
 ) -> None:
-    for number in itertools.count():
-        faults.clear()
+    for number in faults.each_call():
         bought = Bought(shop, wants=1)
         faults.at_call(step, number, fault)
 
@@ -259,16 +258,13 @@ def test_a_function_that_fails_at_any_call_of_aws_edits_once(
 
         assert bought.ends() == "CONFIRMED", number
         assert bought.stands == ONE_LESS, number
-        if not faults.hit:
-            break
 
 
 @pytest.mark.parametrize("step", OWN)
 def test_an_execution_overtaken_at_any_call_of_aws_edits_once(
     shop: Shop, faults: Faults, step: str
 ) -> None:
-    for number in itertools.count():
-        faults.clear()
+    for number in faults.each_call():
         bought = Bought(shop, wants=1)
 
         def the_other_runs_whole(call: Callable[[], Any]) -> Any:
@@ -280,8 +276,6 @@ def test_an_execution_overtaken_at_any_call_of_aws_edits_once(
 
         assert bought.ends() == "CONFIRMED", number
         assert bought.stands == ONE_LESS, number
-        if not faults.hit:
-            break
 
 
 @pytest.mark.parametrize("fault", [is_lost_before, is_lost_after])

@@ -53,13 +53,10 @@ def test_a_step_that_fails_once_or_answers_twice_changes_no_end(
 def test_a_function_that_fails_at_any_call_of_aws_changes_no_end(
     shop: Shop, faults: Faults, kind: str, step: str, fault: Fault
 ) -> None:
-    for number in itertools.count():
-        faults.clear()
+    for number in faults.each_call():
         faults.at_call(step, number, fault)
 
         assert shop.ends(kind) == PATHS[kind][1], number
-        if not faults.hit:
-            break
 
 
 @pytest.mark.parametrize(
